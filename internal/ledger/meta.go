@@ -1,0 +1,149 @@
+package ledger
+
+import "time"
+
+// Protocol is the Meta record of one protocol. Its JSON names are those of the record.
+type Protocol struct {
+	Name     string    `json:"name"`
+	Epoch    int64     `json:"epoch"`              // raised by each start, never used twice
+	Gens     []int64   `json:"gens,omitempty"`     // the generations that are counted live
+	Complete int64     `json:"complete,omitempty"` // the newest generation that is whole; 0: none
+	Building int64     `json:"building,omitempty"` // the one that a replay fills; 0: none
+	Serving  int64     `json:"serving,omitempty"`  // the one that readers read; 0: none
+	Previous int64     `json:"previous,omitempty"` // the one that served before; 0: none
+	Purging  []int64   `json:"purging,omitempty"`  // those whose rows may be deleted
+	Cutoff   time.Time `json:"CUTOFF_TS,omitzero"` // of the last start
+	Replay   string    `json:"replay,omitempty"`   // the replay that has the protocol now; "": none
+	Version  int64     `json:"version"`            // of the record, for Write
+}
+
+// Generation is one complete copy of a protocol's statistics.
+type Generation struct {
+	Protocol   string    `json:"protocol"`
+	Number     int64     `json:"number"` // the epoch that opened it
+	Definition []byte    `json:"definition"`
+	Hash       string    `json:"hash"`           // of the definition
+	Replay     string    `json:"replay"`         // that fills or filled it
+	Side       bool      `json:"side,omitempty"` // of a narrowed replay: never promoted, not counted live
+	Base       int64     `json:"base"`           // the number of the fold that readers read; 0: none yet
+	Created    time.Time `json:"created"`
+	Version    int64     `json:"version"`
+}
+
+// State is of a replay or of a cursor.
+type State string
+
+// The states of a replay (DESIGN section 2).
+const (
+	Starting  State = "STARTING"  // opened; the archive is being listed
+	Running   State = "RUNNING"   // everything is listed and enqueued
+	Paused    State = "PAUSED"    // workers wait
+	Folding   State = "FOLDING"   // every object is done; partials become rows
+	Finished  State = "FINISHED"  // also of a cursor
+	Cancelled State = "CANCELLED" // given up
+)
+
+// The states of a cursor, and of the REPLAY tag.
+const (
+	Pending    State = "PENDING"
+	Processing State = "PROCESSING"
+	Failed     State = "FAILED"
+)
+
+// Ended reports whether a replay is over.
+func (s State) Ended() bool { return s == Finished || s == Cancelled }
+
+// Replay is one run.
+type Replay struct {
+	ID        string           `json:"id"` // ULID
+	State     State            `json:"state"`
+	Protocols []ReplayProtocol `json:"protocols"` // by name
+	Cutoff    time.Time        `json:"cutoff"`    // the last instant that counts
+	Prefix    string           `json:"prefix"`    // of the archive's keys
+	Layout    string           `json:"layout"`    // how a key names its protocol
+	Tags      string           `json:"tags"`      // all, final or off
+	Rejects   string           `json:"rejects"`   // skip, or fail_above <fraction>
+	Created   time.Time        `json:"created"`
+	Changed   time.Time        `json:"changed"` // of the state
+	Listing   Listing          `json:"listing"`
+	Fold      Fold             `json:"fold,omitzero"`      // the fold under way, or the last one
+	Accepted  *Acceptance      `json:"accepted,omitzero"`  // finish --accept-failed
+	Promoted  bool             `json:"promoted,omitempty"` // readers read the new generations
+	Waits     string           `json:"waits,omitempty"`    // what a finish waits for, in words
+	Version   int64            `json:"version"`
+}
+
+// ReplayProtocol is one protocol's part in a replay.
+type ReplayProtocol struct {
+	Name       string `json:"name"`
+	Generation int64  `json:"generation"`
+	Rule       string `json:"rule"` // RuleAll or RuleCutoff
+}
+
+// The rules by which a line of the archive counts.
+const (
+	RuleAll    = "all"          // every line
+	RuleCutoff = "ts <= cutoff" // lines at or before the replay's cutoff
+)
+
+// Protocol returns the part of the protocol of that name.
+func (r *Replay) Protocol(name string) (ReplayProtocol, bool) {
+	for _, p := range r.Protocols {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return ReplayProtocol{}, false
+}
+
+// Listing is how far the archive is listed.
+type Listing struct {
+	After     string `json:"after,omitempty"` // the continuation: the last key that is enqueued
+	Done      bool   `json:"done"`
+	Objects   int64  `json:"objects"`          // seen and wanted so far; when done, the number of cursors
+	Bytes     int64  `json:"bytes"`            // their stored size
+	Unmatched int64  `json:"unmatched"`        // keys that fit no layout or no configured protocol
+	Sample    string `json:"sample,omitempty"` // one such key
+}
+
+// Fold is one turning of partials into rows.
+type Fold struct {
+	Number  int64      `json:"number"` // from 1; never used twice in a replay
+	Parts   []FoldPart `json:"parts"`
+	Started time.Time  `json:"started"`
+	Listed  bool       `json:"listed"` // all its cursors and messages are out
+}
+
+// FoldPart says which rows a part takes: those of the protocol whose hash modulo Of is Index.
+type FoldPart struct {
+	Protocol string `json:"protocol"`
+	Index    int    `json:"index"`
+	Of       int    `json:"of"`
+}
+
+// Acceptance is somebody's word that the FAILED objects may be left out.
+type Acceptance struct {
+	At      time.Time `json:"at"`
+	By      string    `json:"by"`
+	Objects int64     `json:"objects"` // how many were FAILED then
+}
+
+// Lease says who does a job that one process does at a time.
+type Lease struct {
+	Name  string    `json:"name"`
+	Owner string    `json:"owner"`
+	Until time.Time `json:"until"`
+}
+
+// Progress is one worker's own totals in one replay: for rates and estimates, never for decisions.
+type Progress struct {
+	Replay  string            `json:"replay"`
+	Worker  string            `json:"worker"`
+	At      time.Time         `json:"at"`
+	Since   time.Time         `json:"since"`          // when the worker began on the replay
+	Lines   int64             `json:"lines"`          // read and committed
+	Bytes   int64             `json:"bytes"`          // uncompressed, of those lines
+	Objects int64             `json:"objects"`        // finished
+	Chunks  int64             `json:"chunks"`         // committed
+	Keys    map[string][]byte `json:"keys,omitempty"` // by protocol: a HyperLogLog of the rows' hashes
+}
