@@ -125,6 +125,7 @@ type Commit struct {
 	Rows     int64
 	Receipt  Receipt
 	Now      time.Time
+	Until    time.Time // with Processing: the owner's new time; zero leaves it
 }
 
 // Settle gives a cursor up.

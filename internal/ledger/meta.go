@@ -62,7 +62,6 @@ type Replay struct {
 	Prefix    string           `json:"prefix"`    // of the archive's keys
 	Layout    string           `json:"layout"`    // how a key names its protocol
 	Tags      string           `json:"tags"`      // all, final or off
-	Rejects   string           `json:"rejects"`   // skip, or fail_above <fraction>
 	Created   time.Time        `json:"created"`
 	Changed   time.Time        `json:"changed"` // of the state
 	Listing   Listing          `json:"listing"`
@@ -75,9 +74,10 @@ type Replay struct {
 
 // ReplayProtocol is one protocol's part in a replay.
 type ReplayProtocol struct {
-	Name       string `json:"name"`
-	Generation int64  `json:"generation"`
-	Rule       string `json:"rule"` // RuleAll or RuleCutoff
+	Name       string  `json:"name"`
+	Generation int64   `json:"generation"`
+	Rule       string  `json:"rule"`    // RuleAll or RuleCutoff
+	Rejects    float64 `json:"rejects"` // the share of bad lines above which an object is FAILED, 0 to 1; 1: never
 }
 
 // The rules by which a line of the archive counts.
