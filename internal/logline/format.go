@@ -1,6 +1,12 @@
 package logline
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // Format says how the lines of one protocol are written. The zero value is not valid. Its JSON form is part of a
 // generation's definition, so a field must keep its name and meaning.
@@ -21,5 +27,80 @@ type Format struct {
 // line number like any other, and is counted apart.
 var ErrBlank = errors.New("blank line")
 
-// Validate reports the first thing wrong with the format, and what to do about it.
-func (f Format) Validate() error { return nil }
+// The names of the formats.
+const (
+	formatJSON     = "json"
+	formatLogfmt   = "logfmt"
+	formatTSV      = "tsv"
+	formatCSV      = "csv"
+	formatRegex    = "regex"
+	formatCombined = "combined"
+)
+
+// Validate reports the first thing that is wrong with the format. The text begins with the key to change and says
+// what to do about it.
+func (f Format) Validate() error {
+	if err := f.validateName(); err != nil {
+		return err
+	}
+	if err := f.validateForeign(); err != nil {
+		return err
+	}
+	switch f.Name {
+	case formatTSV, formatCSV:
+		return f.validateColumns()
+	case formatRegex:
+		_, err := compilePattern(f.Pattern)
+		return err
+	}
+	return nil
+}
+
+func (f Format) validateName() error {
+	known := []string{formatJSON, formatLogfmt, formatTSV, formatCSV, formatRegex, formatCombined}
+	switch {
+	case f.Name == "":
+		return fmt.Errorf("format: missing; set it to one of %s", strings.Join(known, ", "))
+	case !slices.Contains(known, f.Name):
+		return fmt.Errorf("format: %q is not known; use one of %s", f.Name, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// validateForeign refuses settings that the format would ignore: somebody meant something by them.
+func (f Format) validateForeign() error {
+	delimited := f.Name == formatTSV || f.Name == formatCSV
+	for _, s := range []struct {
+		key, owners string
+		set, taken  bool
+	}{
+		{"columns", "tsv and csv", len(f.Columns) > 0, delimited},
+		{"header", "tsv and csv", f.Header, delimited},
+		{"comment", "tsv and csv", f.Comment != "", delimited},
+		{"pattern", "regex", f.Pattern != "", f.Name == formatRegex},
+	} {
+		if s.set && !s.taken {
+			return fmt.Errorf("%s: only for %s; remove it from format %s", s.key, s.owners, f.Name)
+		}
+	}
+	return nil
+}
+
+func (f Format) validateColumns() error {
+	if len(f.Columns) == 0 {
+		return fmt.Errorf("columns: missing; format %s needs the name of every column, left to right", f.Name)
+	}
+	seen := make(map[string]int, len(f.Columns))
+	for i, c := range f.Columns {
+		switch first, again := seen[c]; {
+		case c == "":
+			return fmt.Errorf("columns: number %d has no name; give it one, used or not", i+1)
+		case !utf8.ValidString(c):
+			return fmt.Errorf("columns: number %d, %q, is not UTF-8; rename it", i+1, c)
+		case again:
+			return fmt.Errorf("columns: %q is both number %d and number %d; rename one", c, first, i+1)
+		}
+		seen[c] = i + 1
+	}
+	return nil
+}
