@@ -1,40 +1,152 @@
 package stats
 
-import "iter"
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+)
 
 // Partial holds rows of all statistics of one program. It belongs to one goroutine.
-type Partial struct{ prog *Program }
+type Partial struct {
+	prog   *Program
+	tables []*table
+	order  []int  // scratch: the rows of a table, sorted
+	raw    []byte // scratch: a blob before compression
+	key    []byte // scratch
+}
 
 // NewPartial makes an empty partial.
-func (p *Program) NewPartial() *Partial { return &Partial{prog: p} }
+func (p *Program) NewPartial() *Partial {
+	part := &Partial{prog: p, tables: make([]*table, len(p.stats))}
+	for i, s := range p.stats {
+		part.tables[i] = newTable(s)
+	}
+	return part
+}
 
 // Program is what the partial's rows are of.
 func (p *Partial) Program() *Program { return p.prog }
 
 // Len is the number of rows of all statistics.
-func (p *Partial) Len() int { return 0 }
+func (p *Partial) Len() int {
+	n := 0
+	for _, t := range p.tables {
+		n += t.len()
+	}
+	return n
+}
 
-// Size is about how many bytes of memory the partial holds.
-func (p *Partial) Size() int { return 0 }
+// Size is about how many bytes of memory the partial holds. It costs little enough to be asked every few lines.
+func (p *Partial) Size() int {
+	n := cap(p.raw) + cap(p.key) + 8*cap(p.order)
+	for _, t := range p.tables {
+		n += t.size()
+	}
+	return n
+}
 
-// Reset empties the partial. It keeps its memory for the next rows, within reason.
-func (p *Partial) Reset() {}
+// keepScratch is how much scratch memory in bytes a partial keeps over a Reset.
+const keepScratch = 4 << 20
 
-// AppendBlob appends the partial's encoding to dst: compressed, and the same for the same content, whatever the
-// order in which it came together.
-func (p *Partial) AppendBlob(dst []byte) []byte { return dst }
+// Reset empties the partial. It keeps its memory for the next rows, up to a few MiB a statistic.
+func (p *Partial) Reset() {
+	for _, t := range p.tables {
+		t.reset()
+	}
+	if cap(p.raw) > keepScratch {
+		p.raw = nil
+	}
+	if 8*cap(p.order) > keepScratch {
+		p.order = nil
+	}
+}
 
-// MergeBlob adds the rows of a blob whose hash keep accepts; a nil keep accepts all. A blob that is corrupt, or of
-// other statistics, is an error (ErrBlob); the partial may then hold some of its rows and must be thrown away.
-func (p *Partial) MergeBlob(blob []byte, keep func(hash uint64) bool) error { return errSkeleton }
-
-// MergeRow adds one row as Row.DimsJSON and Row.State gave it.
-func (p *Partial) MergeRow(statistic string, dimsJSON, state []byte) error { return errSkeleton }
-
-// Hashes gives a 64-bit hash of each row, over its statistic and dimensions, in no particular order. It is the same
-// in every process and version.
-func (p *Partial) Hashes() iter.Seq[uint64] { return func(func(uint64) bool) {} }
+// Hashes gives a 64-bit hash of each row, over its statistic's name and its dimensions, in no particular order. It is
+// the same in every process and version.
+func (p *Partial) Hashes() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for _, t := range p.tables {
+			for _, h := range t.hashes {
+				if !yield(h) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Rows gives the rows by statistic in the definition's order, then by dimensions left to right as byte strings, null
 // before "". A Row is valid until the partial changes.
-func (p *Partial) Rows() iter.Seq[Row] { return func(func(Row) bool) {} }
+func (p *Partial) Rows() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for _, t := range p.tables {
+			if !p.rowsOf(t, yield) {
+				return
+			}
+		}
+	}
+}
+
+func (p *Partial) rowsOf(t *table, yield func(Row) bool) bool {
+	order := t.sorted(p.order)
+	p.order = nil // the loop's body may use the partial
+	defer func() { p.order = order }()
+	for _, row := range order {
+		if !yield(t.view(row)) {
+			return false
+		}
+	}
+	return true
+}
+
+// A row's state begins with its version and the shape of its statistic.
+const (
+	stateVersion = 1
+	stateHeader  = 1 + 4
+)
+
+// MergeRow adds one row as Row.DimsJSON and Row.State gave it. A row that is malformed, or of a statistic that was
+// defined otherwise, is ErrState; the partial may then hold some of it and must be thrown away.
+func (p *Partial) MergeRow(statistic string, dimsJSON, state []byte) error {
+	i, ok := p.prog.byName[statistic]
+	if !ok {
+		return fmt.Errorf("merging a row: %w", p.prog.unknown(statistic))
+	}
+	t := p.tables[i]
+	if err := p.mergeRow(t, dimsJSON, state); err != nil {
+		return fmt.Errorf("merging a row of %s %s: %w: %w", statistic, dimsJSON, ErrState, err)
+	}
+	return nil
+}
+
+func (p *Partial) mergeRow(t *table, dimsJSON, state []byte) error {
+	if len(state) < stateHeader || state[0] != stateVersion {
+		return errVersion
+	}
+	if binary.BigEndian.Uint32(state[1:]) != t.stat.shape {
+		return errShape
+	}
+	dims, err := readDimsJSON(dimsJSON)
+	if err != nil {
+		return err
+	}
+	if p.key, err = appendDimsKey(p.key[:0], t.stat.byOrder(dims), t.stat.buckets); err != nil {
+		return err
+	}
+	// Checked as a whole before the row is made.
+	for row := -1; ; {
+		b := state[stateHeader:]
+		for _, c := range t.cols {
+			if b, err = c.mergeState(row, b); err != nil {
+				return err
+			}
+		}
+		if len(b) != 0 {
+			return errState
+		}
+		if row >= 0 {
+			return nil
+		}
+		row = t.row(p.key, t.hash(p.key))
+	}
+}

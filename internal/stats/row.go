@@ -1,5 +1,13 @@
 package stats
 
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+	"unicode/utf8"
+)
+
 // Dim is the value of one dimension.
 type Dim struct {
 	Text string
@@ -10,25 +18,118 @@ type Dim struct {
 type Row struct {
 	Statistic string
 	Dims      []Dim // in the order of Program.Columns
+
+	table *table
+	row   int
+}
+
+func (t *table) view(row int) Row {
+	dims, err := readDims(make([]Dim, 0, len(t.stat.by)), t.key(row), t.stat.buckets)
+	if err != nil {
+		panic("stats: a table holds a malformed key") // keys are checked on their way in
+	}
+	return Row{Statistic: t.stat.name, Dims: dims, table: t, row: row}
+}
+
+// timeFirst gives the dimensions as a sort key has them: the time bucket first, so that a range of keys is a range
+// of time.
+func (s *statistic) timeFirst(dims []Dim) []Dim {
+	if s.time <= 0 {
+		return dims
+	}
+	return slices.Concat(dims[s.time:s.time+1], dims[:s.time], dims[s.time+1:])
+}
+
+// byOrder is the inverse of timeFirst.
+func (s *statistic) byOrder(dims []Dim) []Dim {
+	if s.time <= 0 || len(dims) <= s.time {
+		return dims
+	}
+	return slices.Concat(dims[1:s.time+1], dims[:1], dims[s.time+1:])
 }
 
 // Hash is the hash that Partial.Hashes gives for the row.
-func (r Row) Hash() uint64 { return 0 }
+func (r Row) Hash() uint64 { return r.table.hashes[r.row] }
 
-// DimsJSON gives the dimension values as a JSON array of strings and nulls, the time bucket first.
-func (r Row) DimsJSON() []byte { return nil }
+// DimsJSON gives the dimension values as a JSON array of strings and nulls, the time bucket first. Bytes that are no
+// UTF-8 are lone surrogates in it, so that MergeRow gives them back.
+func (r Row) DimsJSON() []byte {
+	b := []byte{'['}
+	for i, d := range r.table.stat.timeFirst(r.Dims) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if d.Null {
+			b = append(b, "null"...)
+		} else {
+			b = appendJSONString(b, d.Text)
+		}
+	}
+	return append(b, ']')
+}
 
-// Key is the row's sort key in a table: DimsJSON up to 900 bytes, else its first 800 and a SHA-256.
-func (r Row) Key() string { return "" }
+// A sort key holds up to 1,024 bytes in DynamoDB.
+const (
+	maxKey  = 900
+	headKey = 800
+)
+
+// Key is the row's sort key in a table: DimsJSON up to 900 bytes, else its first 800, cut between characters, and the
+// hex SHA-256 of the whole.
+func (r Row) Key() string {
+	b := r.DimsJSON()
+	if len(b) <= maxKey {
+		return string(b)
+	}
+	cut := headKey
+	for !utf8.RuneStart(b[cut]) {
+		cut--
+	}
+	sum := sha256.Sum256(b)
+	return string(b[:cut]) + hex.EncodeToString(sum[:])
+}
 
 // Day is the UTC day of the row's time bucket, "2018-03-24", or "-" where it has none.
-func (r Row) Day() string { return "-" }
+func (r Row) Day() string {
+	at := r.table.stat.time
+	if at < 0 {
+		return "-"
+	}
+	return r.Dims[at].Text[:len("2006-01-02")]
+}
 
-// Values are the measures as CSV prints them, in the order of Program.Columns; a missing value is empty.
-func (r Row) Values() []string { return nil }
+// Values are the measures as CSV prints them, in the order of Program.Columns; a missing value is empty. Integers are
+// exact, floats the shortest text that reads back as the same, timestamps RFC 3339 in UTC, a histogram is a JSON array
+// of counts.
+func (r Row) Values() []string {
+	values := make([]string, len(r.table.cols))
+	var buf []byte
+	for i, c := range r.table.cols {
+		buf = c.appendText(buf[:0], r.row)
+		values[i] = string(buf)
+	}
+	return values
+}
 
-// MeasuresJSON gives a readable object of measure name to value.
-func (r Row) MeasuresJSON() []byte { return nil }
+// MeasuresJSON gives a readable object of measure name to value, null where it is missing.
+func (r Row) MeasuresJSON() []byte { return append(r.appendMeasures([]byte{'{'}, false), '}') }
 
-// State is the exact, versioned state of the measures, for MergeRow.
-func (r Row) State() []byte { return nil }
+func (r Row) appendMeasures(dst []byte, more bool) []byte {
+	for i, c := range r.table.cols {
+		if more || i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendJSONString(dst, r.table.stat.measures[i].name), ':')
+		dst = c.appendJSON(dst, r.row)
+	}
+	return dst
+}
+
+// State is the exact state of the measures, for MergeRow: versioned, and the same for the same content.
+func (r Row) State() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{stateVersion}, r.table.stat.shape)
+	for _, c := range r.table.cols {
+		b = c.appendState(b, r.row)
+	}
+	return b
+}
