@@ -2,13 +2,16 @@
 // a redrive policy and a dead-letter queue, as Amazon SQS standard queues have them.
 //
 // A message is only a wake-up (the ledger is the truth): it may be lost, repeated or late, and nothing is counted
-// wrongly for it. Drivers live in packages of their own (sqlitequeue, sqsqueue) and pass the suite in queuetest.
+// wrongly for it. Nor do messages keep an order. Drivers live in packages of their own (sqlitequeue, sqsqueue) and pass
+// the suite in queuetest.
 package queue
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -22,8 +25,8 @@ const (
 )
 
 var (
-	// ErrStaleReceipt says that the receipt handle no longer holds its message: the visibility timeout ran out and
-	// somebody else received it, or it was deleted. Whoever gets it stops the work and touches nothing.
+	// ErrStaleReceipt says that the receipt handle no longer holds its message: the visibility timeout ran out, and
+	// somebody else has received it or soon will, or it was deleted. Whoever gets it stops the work and touches nothing.
 	ErrStaleReceipt = errors.New("stale receipt handle")
 	// ErrThrottled says that the service refuses for a while; nothing was done.
 	ErrThrottled = errors.New("throttled")
@@ -68,19 +71,22 @@ type Counts struct {
 func (c Counts) Idle() bool { return c.Visible == 0 && c.InFlight == 0 && c.Delayed == 0 }
 
 // Queue is one queue. All methods may be called by any number of goroutines and processes at once; each call has a
-// deadline of its own inside the driver, and returns ctx.Err() when ctx ends first. Batches take 1 to MaxBatch
-// entries; where some entries failed and others did not, the error is a [BatchError].
+// deadline of its own inside the driver, and returns an error that wraps ctx.Err() when ctx ends first. Batches take 1
+// to MaxBatch entries; where single entries failed, the error is a [BatchError]. A call that breaks a limit is
+// [ErrInvalid] as a whole and does nothing.
 type Queue interface {
 	// Send puts messages into the queue. After an error of unknown outcome they may be there or not, so sending
 	// again may repeat them.
 	Send(ctx context.Context, messages []Outgoing) error
-	// Receive returns up to Max visible messages, none (and no error) when Wait passed without one. A message whose
-	// receive count would exceed the redrive policy goes to the dead-letter queue instead.
+	// Receive returns up to Max visible messages as soon as there is one, none (and no error) when Wait passed without
+	// one. Fewer than Max says nothing about what is left. A message whose receive count would exceed the redrive policy
+	// goes to the dead-letter queue instead.
 	Receive(ctx context.Context, p ReceiveParams) ([]Message, error)
 	// Delete removes messages by their receipts. A receipt whose message is gone already is no error; one that
 	// another receive made stale is ErrStaleReceipt where the driver can tell (SQS cannot: it answers with success).
 	Delete(ctx context.Context, receipts []string) error
-	// ChangeVisibility extends, shortens or gives back; ErrStaleReceipt where the receipt no longer holds.
+	// ChangeVisibility extends, shortens or gives back. ErrStaleReceipt where the receipt no longer holds: the message
+	// was deleted, received again, or is visible again, be it because its time ran out or because it was given back.
 	ChangeVisibility(ctx context.Context, changes []Change) error
 	// Counts tells the depth of the queue.
 	Counts(ctx context.Context) (Counts, error)
@@ -93,20 +99,15 @@ type BatchError struct {
 
 // Error names the first failed entry and the number of them.
 func (e *BatchError) Error() string {
-	first := -1
-	for i := range e.Errs {
-		if first < 0 || i < first {
-			first = i
-		}
-	}
+	first := slices.Min(slices.Collect(maps.Keys(e.Errs)))
 	return fmt.Sprintf("%d entries of the batch failed, the first (%d): %v", len(e.Errs), first, e.Errs[first])
 }
 
 // Unwrap lets errors.Is and errors.As see every entry's error.
 func (e *BatchError) Unwrap() []error {
 	errs := make([]error, 0, len(e.Errs))
-	for _, err := range e.Errs {
-		errs = append(errs, err)
+	for _, i := range slices.Sorted(maps.Keys(e.Errs)) {
+		errs = append(errs, e.Errs[i])
 	}
 	return errs
 }

@@ -1,0 +1,63 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrInvalid says that the caller broke a limit of the contract: nothing was done, and trying again will not help.
+var ErrInvalid = errors.New("invalid call")
+
+// Drivers call the checks before anything else, so that a program that works with one driver works with the others.
+
+// CheckSend returns ErrInvalid when the batch or one of its messages breaks a limit.
+func CheckSend(messages []Outgoing) error {
+	if err := checkBatch(len(messages)); err != nil {
+		return err
+	}
+	for i, m := range messages {
+		if len(m.Body) == 0 || len(m.Body) > MaxBody {
+			return fmt.Errorf("%w: the body of message %d has %d bytes, 1 to %d are possible", ErrInvalid, i, len(m.Body), MaxBody)
+		}
+		if m.Delay < 0 || m.Delay > MaxDelay {
+			return fmt.Errorf("%w: the delay of message %d is %s, 0 to %s are possible", ErrInvalid, i, m.Delay, MaxDelay)
+		}
+	}
+	return nil
+}
+
+// CheckDelete returns ErrInvalid when the batch breaks a limit. A receipt that no driver wrote is an entry's error.
+func CheckDelete(receipts []string) error { return checkBatch(len(receipts)) }
+
+// CheckChanges returns ErrInvalid when the batch or one of its changes breaks a limit.
+func CheckChanges(changes []Change) error {
+	if err := checkBatch(len(changes)); err != nil {
+		return err
+	}
+	for i, c := range changes {
+		if c.Visibility < 0 || c.Visibility > MaxVisibility {
+			return fmt.Errorf("%w: the visibility of change %d is %s, 0 to %s are possible", ErrInvalid, i, c.Visibility, MaxVisibility)
+		}
+	}
+	return nil
+}
+
+// Check returns ErrInvalid when a parameter breaks its limit.
+func (p ReceiveParams) Check() error {
+	switch {
+	case p.Max < 1 || p.Max > MaxBatch:
+		return fmt.Errorf("%w: receiving %d messages at once, 1 to %d are possible", ErrInvalid, p.Max, MaxBatch)
+	case p.Wait < 0 || p.Wait > MaxWait:
+		return fmt.Errorf("%w: waiting %s for a message, 0 to %s are possible", ErrInvalid, p.Wait, MaxWait)
+	case p.Visibility <= 0 || p.Visibility > MaxVisibility:
+		return fmt.Errorf("%w: a visibility timeout of %s, above 0 to %s are possible", ErrInvalid, p.Visibility, MaxVisibility)
+	}
+	return nil
+}
+
+func checkBatch(n int) error {
+	if n < 1 || n > MaxBatch {
+		return fmt.Errorf("%w: a batch of %d entries, 1 to %d are possible", ErrInvalid, n, MaxBatch)
+	}
+	return nil
+}
