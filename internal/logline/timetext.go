@@ -177,8 +177,8 @@ func parseDecimal(b []byte, shift int) (Time, error) {
 	return Time{}, ErrTimeRange
 }
 
-// decimalExponent reads nothing, or an e with an exponent; one beyond ±10000 is taken as that, far outside of what
-// can be an instant.
+// decimalExponent reads nothing, or an e with an exponent; one beyond ±100,000,000 is taken as that, far
+// outside of what can be an instant, whatever digits a line has room for.
 func decimalExponent(b []byte) (int, bool) {
 	if len(b) == 0 {
 		return 0, true
@@ -196,7 +196,7 @@ func decimalExponent(b []byte) (int, bool) {
 	}
 	exponent := 0
 	for _, c := range b {
-		exponent = min(exponent*10+int(c-'0'), 10_000)
+		exponent = min(exponent*10+int(c-'0'), 100_000_000)
 	}
 	if negative {
 		exponent = -exponent
