@@ -25,7 +25,8 @@ func ParseFoldKey(key string) (number int64, part int, err error) {
 		if err == nil {
 			part, err = strconv.Atoi(fields[2])
 		}
-		if err == nil && number > 0 && part >= 0 {
+		// Compared with what FoldKey makes: fold#01#0 must not be a second name of a part.
+		if err == nil && number > 0 && part >= 0 && FoldKey(number, part) == key {
 			return number, part, nil
 		}
 	}
@@ -41,15 +42,15 @@ type Cursor struct {
 	Frame       Frame // where reading can begin
 	Epoch       int64 // the fencing number: raised by each claim, each FAILED, each redrive
 	Owner       string
-	OwnedUntil  time.Time
-	NoProgress  int // claims since the last line that was committed
+	OwnedUntil  time.Time // the owner's time is over when this is <= now; like all times to the nanosecond, in UTC
+	NoProgress  int       // claims since the last line that was committed
 	ETag        string
-	Size        int64 // stored bytes of the object
-	StateChange time.Time
+	Size        int64     // stored bytes of the object
+	StateChange time.Time // Now of the last Claim, Commit, Settle or Reopen, also where the state stayed the same
 	Accounts
 	Rejects  []Reject  // samples, up to MaxRejects
-	Error    string    // why it is FAILED, or what went wrong last
-	Note     string    // about the mirror of the state (tags)
+	Error    string    // why it is FAILED, or what went wrong last; no later success takes it back
+	Note     string    // about the mirror of the state (tags); changed by Cursors.Note alone
 	Segments []Segment // sealed partials, in order of their lines
 	Partial  []byte    // the blob of the lines since the last segment; nil: none
 	Rows     int64     // rows in all its partials
@@ -133,7 +134,7 @@ type Settle struct {
 	ID       CursorID
 	Epoch    int64
 	State    State  // Pending or Failed
-	TakeBack bool   // with Pending: the claim is not held against the object
+	TakeBack bool   // with Pending: the claim is not held against the object (once, however often it is repeated)
 	Error    string // why; kept in the cursor where it is not ""
 	Now      time.Time
 }

@@ -54,7 +54,7 @@ type Meta interface {
 	Replays(ctx context.Context) ([]Replay, error)
 	// Write puts all the records or none of them: one transaction, in which each record must still have the Version
 	// it bears (0: it must not exist). Each is stored with Version+1. ErrConflict when any has not; after an unknown
-	// outcome read again. At most 100 records.
+	// outcome read again. At most MaxWrite records, each once.
 	Write(ctx context.Context, w Writes) error
 }
 
@@ -68,12 +68,13 @@ type Writes struct {
 // Cursors keeps the pieces of work of a replay.
 type Cursors interface {
 	// Insert puts cursors that are not there yet, and leaves those alone that are: a repeated page changes nothing.
-	// Not a transaction. Up to 1,000.
+	// Not a transaction. Up to MaxInsert.
 	Insert(ctx context.Context, cursors []Cursor) error
 	// Cursor reads one, with its partial; ErrNotFound.
 	Cursor(ctx context.Context, id CursorID) (Cursor, error)
 	// Scan yields the cursors that p names, in no certain order, in bounded memory. Each is read consistently, but
-	// the scan as a whole is no snapshot. It ends with the first error.
+	// the scan as a whole is no snapshot: none comes twice, and those that fit all the time come; what is inserted or
+	// changed meanwhile may or may not. The loop's body may write to the ledger. It ends with the first error.
 	Scan(ctx context.Context, p ScanParams) iter.Seq2[Cursor, error]
 	// Summarize counts a replay's cursors, objects and fold parts apart.
 	Summarize(ctx context.Context, replay string) (Summary, error)
@@ -82,10 +83,10 @@ type Cursors interface {
 	Note(ctx context.Context, id CursorID, note string) error
 }
 
-// ScanParams narrow a Scan. Zero values do not narrow.
+// ScanParams narrow a Scan. Zero values do not narrow, but there is no scan over all replays.
 type ScanParams struct {
-	Replay   string
-	Fold     int64 // 0: archive objects; n: the parts of fold n
+	Replay   string // required
+	Fold     int64  // 0: archive objects; n: the parts of fold n
 	Protocol string
 	States   []State
 	Partials bool // with Partial, Rejects and Segments; without, they are left empty
@@ -93,21 +94,22 @@ type ScanParams struct {
 
 // Claims is what happens to one cursor. Each method is one conditional write of one item.
 type Claims interface {
-	// Claim takes a cursor that is PENDING, or whose owner's time is over: PROCESSING, Epoch+1, NoProgress+1, Owner
-	// and OwnedUntil as given; it returns the cursor as it is now, with its partial. Otherwise the error says why and
+	// Claim takes a cursor that is PENDING, or PROCESSING with an owner whose time is over (OwnedUntil <= Now), be it
+	// the same owner: PROCESSING, Epoch+1, NoProgress+1, Owner and OwnedUntil as given; it returns the cursor as it is now, with its partial. Otherwise the error says why and
 	// the cursor returned with it is as it stands: ErrOwned, ErrFinished, ErrFailed, ErrNotFound.
 	Claim(ctx context.Context, c Claim) (Cursor, error)
 	// Commit is the one write by which lines are counted (DESIGN section 6): if Epoch is the cursor's, and Line is
 	// From, and it is PROCESSING, then everything in c replaces what the cursor had, NoProgress is 0 where To > From
-	// or the cursor is FINISHED, and the owner goes unless State is PROCESSING. Otherwise ErrFenced. Everything is
-	// set, nothing added up, so that a repeated write is harmless.
+	// or the cursor is FINISHED, and the owner goes unless State is PROCESSING. Otherwise ErrFenced, and nothing has
+	// changed; so also when a commit that succeeded is repeated and moved the line or let the cursor go. Everything is
+	// set, nothing added up, so that a repeated write is harmless. The owner's time is not asked for.
 	Commit(ctx context.Context, c Commit) error
-	// Settle gives a cursor up: to PENDING (owner gone; with TakeBack, the claim's NoProgress taken back), or to
-	// FAILED with the reason (Epoch+1, so that a late owner is fenced). If Epoch is the cursor's and it is not
-	// FINISHED or FAILED; otherwise ErrFenced.
+	// Settle gives a cursor up: to PENDING (owner gone; with TakeBack, the claim's NoProgress taken back if it is
+	// PROCESSING, never below 0), or to FAILED with the reason (owner gone, Epoch+1, so that a late owner is fenced).
+	// What is committed stays. If Epoch is the cursor's and it is not FINISHED or FAILED; otherwise ErrFenced.
 	Settle(ctx context.Context, s Settle) error
-	// Reopen is the redrive of a FAILED cursor: PENDING at line 0 with the ETag and size given, no partial, no
-	// accounts, Epoch+1, NoProgress 0. If it is FAILED and Epoch is the cursor's; otherwise ErrFenced.
+	// Reopen is the redrive of a FAILED cursor: PENDING at line 0 with the ETag and size given, no partial, segments,
+	// rejects or receipt, no accounts, Epoch+1, NoProgress 0; Error and Note stay. If it is FAILED and Epoch is the cursor's; otherwise ErrFenced.
 	Reopen(ctx context.Context, r Reopen) error
 }
 
@@ -118,7 +120,7 @@ type Segments interface {
 	PutSegment(ctx context.Context, id CursorID, s Segment, blob []byte) error
 	// Segment reads a blob; ErrNotFound.
 	Segment(ctx context.Context, id CursorID, s Segment) ([]byte, error)
-	// DeleteSegments removes up to limit segments of a replay and tells how many they were (0: none is left).
+	// DeleteSegments removes up to limit (at least 1) segments of a replay and tells how many they were (0: none is left).
 	DeleteSegments(ctx context.Context, replay string, limit int) (int, error)
 }
 
@@ -130,7 +132,7 @@ type Rows interface {
 	// Rows yields the rows of one statistic that fold number base wrote, and all live parts' rows of it, in no
 	// certain order and unmerged.
 	Rows(ctx context.Context, p RowsParams) iter.Seq2[Row, error]
-	// Purge removes up to limit rows of a generation and tells how many they were (0: none is left).
+	// Purge removes up to limit (at least 1) rows of a generation and tells how many they were (0: none is left).
 	Purge(ctx context.Context, p PurgeParams, limit int) (int, error)
 }
 

@@ -104,6 +104,7 @@ type Listing struct {
 	Bytes     int64  `json:"bytes"`            // their stored size
 	Unmatched int64  `json:"unmatched"`        // keys that fit no layout or no configured protocol
 	Sample    string `json:"sample,omitempty"` // one such key
+	Others    int64  `json:"others"`           // objects of protocols that are not replayed
 }
 
 // Fold is one turning of partials into rows.

@@ -1,0 +1,130 @@
+package sqliteledger
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+// Claim takes a cursor for one worker.
+func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
+	var cursor ledger.Cursor
+	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		ok, err := changed(tx.ExecContext(ctx, `
+			UPDATE cursors SET state = 'PROCESSING', epoch = epoch + 1, no_progress = no_progress + 1,
+				owner = ?, owned_until = ?, state_change = ?
+			WHERE replay = ? AND fold = ? AND key = ?
+				AND (state = 'PENDING' OR (state = 'PROCESSING' AND owned_until <= ?))`,
+			c.Owner, nanos(c.Until), nanos(c.Now), c.ID.Replay, foldOf(c.ID), c.ID.Key, nanos(c.Now)))
+		if err != nil {
+			return err
+		}
+		// Under the same lock: the cursor as this claim left it, or as it stood when it was refused.
+		cursor, err = readCursor(ctx, tx, c.ID)
+		switch {
+		case err != nil || ok:
+			return err
+		case cursor.State == ledger.Finished:
+			return ledger.ErrFinished
+		case cursor.State == ledger.Failed:
+			return ledger.ErrFailed
+		default:
+			return ledger.ErrOwned
+		}
+	})
+	return cursor, l.explain(err, "claiming %s", c.ID.Key)
+}
+
+// Commit is the one write by which lines are counted. The cursor's content is in a table of its own, written under the
+// same lock and in the same transaction: both change or neither.
+func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	text, err := rest{Frame: c.Frame, Receipt: c.Receipt}.text()
+	if err != nil {
+		return l.explain(err, "committing %s", c.ID.Key)
+	}
+	body, err := newContent(c.Rejects, c.Segments, c.Partial)
+	if err != nil {
+		return l.explain(err, "committing %s", c.ID.Key)
+	}
+	fold, a := foldOf(c.ID), c.Accounts
+	keeps, progress := c.State == ledger.Processing, c.To > c.From || c.State == ledger.Finished
+	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
+		ok, err := changed(tx.ExecContext(ctx, `
+			UPDATE cursors SET state = ?, line = ?, state_change = ?,
+				owner = iif(?, owner, ''), owned_until = iif(?, owned_until, 0), no_progress = iif(?, 0, no_progress),
+				read = ?, counted = ?, after_cutoff = ?, rejected = ?, blank = ?, consumed = ?, bytes = ?, row_count = ?, rest = ?
+			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND line = ? AND state = 'PROCESSING'`,
+			c.State, c.To, nanos(c.Now), keeps, keeps, progress,
+			a.Read, a.Counted, a.AfterCutoff, a.Rejected, a.Blank, a.Consumed, a.Bytes, c.Rows, text,
+			c.ID.Replay, fold, c.ID.Key, c.Epoch, c.From))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ledger.ErrFenced
+		}
+		return putContent(ctx, tx, c.ID, body)
+	})
+	return l.explain(err, "committing %s", c.ID.Key)
+}
+
+// Settle gives a cursor up.
+func (l *Ledger) Settle(ctx context.Context, s ledger.Settle) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	failed := s.State == ledger.Failed
+	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		ok, err := changed(tx.ExecContext(ctx, `
+			UPDATE cursors SET state = ?, state_change = ?, owner = '', owned_until = 0, epoch = epoch + ?,
+				no_progress = iif(? AND state = 'PROCESSING', max(no_progress - 1, 0), no_progress),
+				error = iif(? = '', error, ?)
+			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND state IN ('PENDING', 'PROCESSING')`,
+			s.State, nanos(s.Now), failed, s.TakeBack && !failed, s.Error, s.Error,
+			s.ID.Replay, foldOf(s.ID), s.ID.Key, s.Epoch))
+		return fencedUnless(ok, err)
+	})
+	return l.explain(err, "settling %s", s.ID.Key)
+}
+
+// Reopen makes a FAILED cursor begin again.
+func (l *Ledger) Reopen(ctx context.Context, r ledger.Reopen) error {
+	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		ok, err := changed(tx.ExecContext(ctx, `
+			UPDATE cursors SET state = 'PENDING', state_change = ?, owner = '', owned_until = 0, epoch = epoch + 1, no_progress = 0,
+				line = 0, etag = ?, size = ?, read = 0, counted = 0, after_cutoff = 0, rejected = 0, blank = 0, consumed = 0,
+				bytes = 0, row_count = 0, rest = '{}'
+			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND state = 'FAILED'`,
+			nanos(r.Now), r.ETag, r.Size, r.ID.Replay, foldOf(r.ID), r.ID.Key, r.Epoch))
+		if err := fencedUnless(ok, err); err != nil {
+			return err
+		}
+		return putContent(ctx, tx, r.ID, content{})
+	})
+	return l.explain(err, "reopening %s", r.ID.Key)
+}
+
+func fencedUnless(ok bool, err error) error {
+	if err == nil && !ok {
+		return ledger.ErrFenced
+	}
+	return err
+}
+
+// putContent replaces the content of a cursor whose row this transaction has changed.
+func putContent(ctx context.Context, tx *sql.Tx, id ledger.CursorID, c content) error {
+	var err error
+	if c.empty() {
+		_, err = tx.ExecContext(ctx, `DELETE FROM contents WHERE replay = ? AND fold = ? AND key = ?`, id.Replay, foldOf(id), id.Key)
+	} else {
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO contents (replay, fold, key, rejects, segments, partial) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET rejects = excluded.rejects, segments = excluded.segments, partial = excluded.partial`,
+			id.Replay, foldOf(id), id.Key, c.rejects, c.segments, c.partial)
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package sqliteledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+const (
+	putBatch = 500 // rows of one transaction: others wait for the lock for some 10 ms
+	rowsPage = 500
+)
+
+const putRow = `INSERT INTO stats (protocol, generation, statistic, part, day, key, dims, measures, state)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET dims = excluded.dims, measures = excluded.measures, state = excluded.state`
+
+// PutRows puts rows of one part, in transactions of putBatch.
+func (l *Ledger) PutRows(ctx context.Context, part ledger.Part, rows []ledger.Row) error {
+	for batch := range slices.Chunk(rows, putBatch) {
+		err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+			put, err := tx.PrepareContext(ctx, putRow)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = put.Close() }()
+			for i := range batch {
+				r := &batch[i]
+				if _, err := put.ExecContext(ctx, part.Protocol, part.Generation, r.Statistic, part.Name, r.Day, r.Key,
+					notNull(r.Dims), notNull(r.Measures), notNull(r.State)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return l.explain(err, "putting rows of %s, generation %d, part %s", part.Protocol, part.Generation, part.Name)
+		}
+	}
+	return nil
+}
+
+// notNull keeps nil from becoming NULL.
+func notNull(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// position is a row's place within a statistic.
+type position struct{ part, day, key string }
+
+// The live parts, as a range: "/" is the byte after ".".
+const liveFrom, liveTo = "live.", "live/"
+
+// baseRange is the range of the parts base.<n>.*.
+func baseRange(n int64) (from, to string) {
+	return fmt.Sprintf("base.%d.", n), fmt.Sprintf("base.%d/", n)
+}
+
+// Rows yields the rows of one statistic: those of the base, then the live ones.
+func (l *Ledger) Rows(ctx context.Context, p ledger.RowsParams) iter.Seq2[ledger.Row, error] {
+	return func(yield func(ledger.Row, error) bool) {
+		if p.Base != 0 {
+			if from, to := baseRange(p.Base); !l.rowRange(ctx, p, from, to, yield) {
+				return
+			}
+		}
+		l.rowRange(ctx, p, liveFrom, liveTo, yield)
+	}
+}
+
+// rowRange yields the rows of the parts in [from, to), page by page, and reports whether the caller wants more.
+func (l *Ledger) rowRange(ctx context.Context, p ledger.RowsParams, from, to string, yield func(ledger.Row, error) bool) bool {
+	type placed struct {
+		position
+		row ledger.Row
+	}
+	after := position{part: from} // no part is named like the beginning of the range alone
+	for {
+		page, err := collect(ctx, l.db.Read, func(rows *sql.Rows) (placed, error) {
+			r := placed{row: ledger.Row{Statistic: p.Statistic}}
+			err := rows.Scan(&r.part, &r.row.Day, &r.row.Key, &r.row.Dims, &r.row.Measures, &r.row.State)
+			r.day, r.key = r.row.Day, r.row.Key
+			return r, err
+		}, `SELECT part, day, key, dims, measures, state FROM stats
+			WHERE protocol = ? AND generation = ? AND statistic = ? AND (part, day, key) > (?, ?, ?) AND part < ?
+			ORDER BY part, day, key LIMIT ?`,
+			p.Protocol, p.Generation, p.Statistic, after.part, after.day, after.key, to, rowsPage)
+		if err != nil {
+			yield(ledger.Row{}, l.explain(err, "reading rows of %s, generation %d, %s", p.Protocol, p.Generation, p.Statistic))
+			return false
+		}
+		for i := range page {
+			if !yield(page[i].row, nil) {
+				return false
+			}
+		}
+		if len(page) < rowsPage {
+			return true
+		}
+		after = page[len(page)-1].position
+	}
+}
+
+// Purge removes up to limit rows of a generation. It goes from one part of a statistic to the next by the primary key,
+// so that what stays, however much, costs one step a part.
+func (l *Ledger) Purge(ctx context.Context, p ledger.PurgeParams, limit int) (int, error) {
+	if limit < 1 {
+		return 0, fmt.Errorf("purging generation %d of %s: limit %d", p.Generation, p.Protocol, limit)
+	}
+	var removed int
+	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+		removed = 0
+		var statistic, part string
+		for removed < limit {
+			err := tx.QueryRowContext(ctx, `SELECT statistic, part FROM stats
+				WHERE protocol = ? AND generation = ? AND (statistic, part) > (?, ?) ORDER BY statistic, part LIMIT 1`,
+				p.Protocol, p.Generation, statistic, part).Scan(&statistic, &part)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if stays(p, part) {
+				continue
+			}
+			res, err := tx.ExecContext(ctx, `DELETE FROM stats
+				WHERE protocol = ?1 AND generation = ?2 AND statistic = ?3 AND part = ?4 AND (day, key) IN (
+					SELECT day, key FROM stats WHERE protocol = ?1 AND generation = ?2 AND statistic = ?3 AND part = ?4
+					ORDER BY day, key LIMIT ?5)`, p.Protocol, p.Generation, statistic, part, limit-removed)
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			removed += int(n)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, l.explain(err, "purging generation %d of %s", p.Generation, p.Protocol)
+	}
+	return removed, nil
+}
+
+// stays reports whether a purge leaves a part alone.
+func stays(p ledger.PurgeParams, part string) bool {
+	if p.KeepBase == 0 {
+		return false
+	}
+	base, _ := baseRange(p.KeepBase)
+	return strings.HasPrefix(part, base) || strings.HasPrefix(part, liveFrom)
+}
