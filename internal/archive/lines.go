@@ -238,10 +238,10 @@ func (l *Lines) fill() bool {
 	}
 	if l.ended {
 		l.frame = l.Frame()
+		l.ended = false // first: should next fail half-way, the feed no longer stands at a boundary
 		if l.cause = l.stream.next(); l.cause != nil {
 			return false
 		}
-		l.ended = false
 	}
 	l.room()
 	for range 100 {

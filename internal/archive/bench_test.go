@@ -1,0 +1,104 @@
+package archive_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+)
+
+// records is about 16 MiB of lines as a network monitor writes them.
+func records() []byte {
+	var b strings.Builder
+	for i := 0; b.Len() < 16<<20; i++ {
+		fmt.Fprintf(&b, `{"ts":"2024-01-%02dT%02d:%02d:%02d.%06dZ","uid":"C%x","id.orig_h":"10.%d.%d.%d","id.orig_p":%d,"id.resp_h":"192.168.1.%d","id.resp_p":53,"proto":"udp","trans_id":%d,"rtt":0.%06d,"query":"host%d.example.com","qclass":1,"qtype_name":"A","rcode":%d,"rcode_name":"NOERROR","AA":false,"TC":false,"RD":true,"RA":true,"Z":0,"answers":["10.0.%d.%d"],"TTLs":[300.0],"rejected":false}`+"\n",
+			1+i/86400%28, i/3600%24, i/60%60, i%60, i*7919%1000000, i*2654435761, i>>4&255, i*31&255, i*17&255, 1024+i*13%60000, i&255, i*40503&65535, i*104729%1000000, i*7%5000, i&3, i>>2&255, i*3&255)
+	}
+	return []byte(b.String())
+}
+
+func BenchmarkLines(b *testing.B) {
+	text := records()
+	members := chop(text, 64)
+	for _, bb := range []struct {
+		name string
+		data []byte
+	}{
+		{"plain", text}, {"gzip", gz(b, text)}, {"gzip_members", gz(b, members...)}, {"zstd", zst(b, text)}, {"zstd_frames", zst(b, members...)},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			o := &object{data: bb.data}
+			var lines int64
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				lines += read(b, o, archive.LinesParams{Size: int64(len(bb.data))})
+			}
+			b.ReportMetric(float64(lines)/b.Elapsed().Seconds()/1e6, "Mlines/s")
+		})
+	}
+}
+
+// BenchmarkNext is the cost of one line; it must not allocate.
+func BenchmarkNext(b *testing.B) {
+	text := records()
+	for name, data := range map[string][]byte{"plain": text, "gzip": gz(b, text), "zstd": zst(b, text)} {
+		b.Run(name, func(b *testing.B) {
+			o := &object{data: data}
+			l := open(b, o, archive.LinesParams{})
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := l.Next(); err != nil {
+					l = open(b, o, archive.LinesParams{})
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkSkip is the way to a line in the middle of a single gzip member.
+func BenchmarkSkip(b *testing.B) {
+	text := records()
+	data := gz(b, text)
+	last := int64(strings.Count(string(text), "\n")) - 1
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if n := read(b, &object{data: data}, archive.LinesParams{Size: int64(len(data)), Line: last}); n != 1 {
+			b.Fatalf("%d lines", n)
+		}
+	}
+}
+
+// BenchmarkOpen is what an object costs however small it is.
+func BenchmarkOpen(b *testing.B) {
+	text := []byte("one\ntwo\n")
+	for name, data := range map[string][]byte{"plain": text, "gzip": gz(b, text), "zstd": zst(b, text)} {
+		b.Run(name, func(b *testing.B) {
+			o := &object{data: data}
+			b.ReportAllocs()
+			for b.Loop() {
+				read(b, o, archive.LinesParams{Size: int64(len(data))})
+			}
+		})
+	}
+}
+
+func read(b *testing.B, o *object, p archive.LinesParams) (lines int64) {
+	l, err := archive.OpenLines(b.Context(), o, p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for {
+		if _, err := l.Next(); err != nil {
+			if err != io.EOF {
+				b.Fatal(err)
+			}
+			_ = l.Close()
+			return lines
+		}
+		lines++
+	}
+}
