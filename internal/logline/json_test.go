@@ -164,7 +164,9 @@ func TestJSONDepth(t *testing.T) {
 }
 
 // compared are the fields of the comparisons with encoding/json.
-func compared() []string { return []string{"a", "id.orig_h", "b", "b.c", "b.c.d", "key with space", "a.b"} }
+func compared() []string {
+	return []string{"a", "id.orig_h", "b", "b.c", "b.c.d", "key with space", "a.b"}
+}
 
 // compareJSON holds the reader against encoding/json: the same verdict, the same values.
 func compareJSON(t *testing.T, line []byte) {
@@ -235,32 +237,6 @@ func decoded(t *testing.T, raw json.RawMessage) string {
 		return "composite " + string(appendValid(nil, raw))
 	}
 	return "number " + string(raw)
-}
-
-func TestJSONDoesNotAllocate(t *testing.T) {
-	t.Parallel()
-	line := []byte(`{"a":"x \"y\" \u00e9","id":{"orig_h":"10.0.0.1"},"n":[1,2,{"x":[]}],"b":{"c":"` + "\xff" + `"}}`)
-	p, err := NewParser(Format{Name: "json"}, compared())
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make([]Value, len(compared()))
-	for i := range 10 {
-		if err := p.Parse(int64(i), line, values); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// AllocsPerRun refuses to run beside parallel tests, so the benchmark's counter is used.
-	r := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_ = p.Parse(1, line, values)
-			_ = p.Parse(1, line[:len(line)-1], values)
-		}
-	})
-	if n := r.AllocsPerOp(); n != 0 {
-		t.Errorf("%d allocations per line", n)
-	}
 }
 
 // The table of wanted keys stays right when it is crowded.

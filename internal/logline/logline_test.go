@@ -18,7 +18,7 @@ type lineCase struct {
 	bad    error
 }
 
-// show prints values so that kinds are told apart: text quoted by '', null and missing by name, the rest as written.
+// show prints values so that kinds are told apart: text quoted by ”, null and missing by name, the rest as written.
 func show(values []Value) string {
 	parts := make([]string, len(values))
 	for i, v := range values {
@@ -224,5 +224,39 @@ func TestValidate(t *testing.T) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// Counting allocations needs the process for itself, so this test alone does not run beside others.
+func TestParseDoesNotAllocate(t *testing.T) {
+	for _, c := range []struct {
+		format Format
+		fields []string
+		line   string
+	}{
+		{Format{Name: "json"}, []string{"a", "id.orig_h", "b.c"},
+			`{"a":"x \"y\" \u00e9","id":{"orig_h":"h"},"n":[1,2,{"x":[]}],"b":{"c":"` + "\xff" + `"},"\u0061":1}`},
+		{Format{Name: "logfmt"}, []string{"a", "b"}, "a=1 b=\"\\\"\xff\" c"},
+		{Format{Name: "tsv", Columns: []string{"a", "b"}}, []string{"b", "a"}, "1\t\xff"},
+		{Format{Name: "csv", Columns: []string{"a", "b"}}, []string{"b", "a"}, `"""",` + "\xff"},
+		{Format{Name: "combined"}, combinedFields(), `h - - [t] "GET /\x41 HTTP/1.1" 200 1 "-" "\""`},
+	} {
+		p, err := NewParser(c.format, c.fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, bad := []byte(c.line), []byte("\"")
+		values := make([]Value, len(c.fields))
+		allocs := testing.AllocsPerRun(100, func() {
+			if err := p.Parse(1, good, values); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Parse(1, bad, values); err == nil {
+				t.Fatalf("%q is accepted", bad)
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%s: %g allocations for two lines", c.format.Name, allocs)
+		}
 	}
 }
