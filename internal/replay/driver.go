@@ -1,0 +1,129 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/queue"
+)
+
+// Options are what driving a replay needs. Zero durations and numbers take the defaults.
+type Options struct {
+	Queue       queue.Queue
+	DeadLetters queue.Queue
+	Ledger      ledger.Ledger
+	Archive     archive.Archive
+
+	Owner       string        // of the leases: unique among processes
+	Interval    time.Duration // between two looks of the watcher (default 1 min)
+	StuckAfter  time.Duration // that the queue is empty before open work is sent again (default 3 min)
+	Lease       time.Duration // how long a step is one process's (default 1 min)
+	MaxAttempts int           // as the workers have it (default 5)
+	RowsPerPart int64         // of a fold (default 200,000)
+	Log         *zap.Logger   // default: none
+}
+
+// Driver drives replays. Its methods may be called by several goroutines, but Watch by one.
+type Driver struct {
+	o           Options
+	idleSince   time.Time // since when the queue has been empty; zero: it was not
+	deadLetters int64     // at the last look that left nothing to be done
+}
+
+// New makes a driver.
+func New(o Options) (*Driver, error) {
+	if o.Queue == nil || o.DeadLetters == nil || o.Ledger == nil || o.Archive == nil || o.Owner == "" {
+		return nil, errors.New("replay: a queue, a dead-letter queue, a ledger, an archive and an owner are needed")
+	}
+	for d, value := range map[*time.Duration]time.Duration{
+		&o.Interval: time.Minute, &o.StuckAfter: 3 * time.Minute, &o.Lease: time.Minute,
+	} {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 5
+	}
+	if o.RowsPerPart == 0 {
+		o.RowsPerPart = 200_000
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Driver{o: o, deadLetters: -1}, nil
+}
+
+// errUnchanged lets a change of update end without a write.
+var errUnchanged = errors.New("nothing to change")
+
+// update reads a replay, lets change decide about it, and writes it if nobody else did meanwhile; otherwise again.
+func (d *Driver) update(ctx context.Context, id string, change func(*ledger.Replay) error) (ledger.Replay, error) {
+	for {
+		r, err := d.o.Ledger.Replay(ctx, id)
+		if err != nil {
+			return ledger.Replay{}, fmt.Errorf("reading replay %s: %w", id, err)
+		}
+		switch err := change(&r); {
+		case errors.Is(err, errUnchanged):
+			return r, nil
+		case err != nil:
+			return r, err
+		}
+		switch err := d.o.Ledger.Write(ctx, ledger.Writes{Replays: []ledger.Replay{r}}); {
+		case err == nil:
+			r.Version++
+			return r, nil
+		case !errors.Is(err, ledger.ErrConflict):
+			return r, fmt.Errorf("writing replay %s: %w", id, err)
+		}
+		if err := pause(ctx, time.Duration(rand.Int64N(int64(50*time.Millisecond)))); err != nil {
+			return r, err
+		}
+	}
+}
+
+// setState moves a replay on.
+func setState(r *ledger.Replay, s ledger.State) {
+	r.State, r.Changed, r.Waits = s, time.Now().UTC(), ""
+}
+
+// send enqueues tasks in full batches.
+func (d *Driver) send(ctx context.Context, tasks []queue.Task) error {
+	batch := make([]queue.Outgoing, 0, queue.MaxBatch)
+	for i, t := range tasks {
+		batch = append(batch, queue.Outgoing{Body: t.Encode()})
+		if len(batch) < queue.MaxBatch && i < len(tasks)-1 {
+			continue
+		}
+		if err := d.o.Queue.Send(ctx, batch); err != nil {
+			return fmt.Errorf("enqueuing %d messages: %w", len(batch), err)
+		}
+		batch = batch[:0]
+	}
+	return nil
+}
+
+// task is the message that wakes somebody up for a cursor.
+func task(c ledger.Cursor) queue.Task {
+	return queue.Task{Replay: c.Replay, Protocol: c.Protocol, Key: c.Key, Fold: c.Fold, Line: c.Line}
+}
+
+// pause waits for t, or until ctx ends and says so.
+func pause(ctx context.Context, t time.Duration) error {
+	timer := time.NewTimer(t)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,189 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/queue"
+)
+
+// pageSize is how many keys are listed, written down, tagged and enqueued before the continuation moves: what a crash
+// makes to be done again.
+const pageSize = 500
+
+// tagWriters is how many tag writes of a page are under way at once.
+const tagWriters = 8
+
+// Continue lists and enqueues what a STARTING replay has not listed yet, and makes it RUNNING. It may be called by
+// several processes; a lease keeps all but one out, and ErrHeld says so.
+func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.Replay)) error {
+	r, err := d.o.Ledger.Replay(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reading replay %s: %w", id, err)
+	}
+	layout, err := archive.ParseLayout(r.Layout)
+	if err != nil {
+		return fmt.Errorf("replay %s: %w", id, err)
+	}
+	p := page{d: d, layout: layout}
+	for r.State == ledger.Starting {
+		if err := d.lease(ctx, r.ID); err != nil {
+			return err
+		}
+		if err := p.read(ctx, r); err != nil {
+			return err
+		}
+		if err := p.enqueue(ctx, r); err != nil {
+			return err
+		}
+		if r, err = p.save(ctx, r); err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(r)
+		}
+	}
+	return nil
+}
+
+// lease keeps other processes from doing the same step.
+func (d *Driver) lease(ctx context.Context, id string) error {
+	now := time.Now()
+	l, err := d.o.Ledger.AcquireLease(ctx, ledger.Lease{Name: "replay#" + id, Owner: d.o.Owner, Until: now.Add(d.o.Lease)}, now)
+	if err != nil {
+		return fmt.Errorf("lease of %s, held by %s: %w", id, l.Owner, err)
+	}
+	return nil
+}
+
+// page is one step of a listing.
+type page struct {
+	d         *Driver
+	layout    *archive.Layout
+	cursors   []ledger.Cursor
+	bytes     int64
+	unmatched int64
+	others    int64
+	sample    string
+	last      string
+	end       bool
+}
+
+// read collects the next page of keys after the continuation.
+func (p *page) read(ctx context.Context, r ledger.Replay) error {
+	*p = page{d: p.d, layout: p.layout, cursors: p.cursors[:0], last: r.Listing.After}
+	now := time.Now().UTC()
+	seen := 0
+	for object, err := range p.d.o.Archive.List(ctx, r.Prefix, r.Listing.After) {
+		if err != nil {
+			return fmt.Errorf("listing the archive after %q: %w", p.last, err)
+		}
+		p.last = object.Key
+		p.add(r, object, now)
+		if seen++; seen == pageSize {
+			return nil
+		}
+	}
+	p.end = true
+	return nil
+}
+
+func (p *page) add(r ledger.Replay, object archive.Object, now time.Time) {
+	m, ok := p.layout.Match(strings.TrimPrefix(object.Key, r.Prefix))
+	if !ok {
+		if p.unmatched++; p.sample == "" {
+			p.sample = object.Key
+		}
+		return
+	}
+	if _, ok := r.Protocol(m.Protocol); !ok {
+		p.others++
+		return
+	}
+	p.bytes += object.Size
+	p.cursors = append(p.cursors, ledger.Cursor{
+		CursorID: ledger.CursorID{Replay: r.ID, Key: object.Key}, Protocol: m.Protocol, State: ledger.Pending,
+		ETag: object.ETag, Size: object.Size, StateChange: now,
+	})
+}
+
+// enqueue writes the page down: cursors first, then tags, then messages, so that a message never comes before what it
+// names, and a crash at any point repeats the page without harm.
+func (p *page) enqueue(ctx context.Context, r ledger.Replay) error {
+	if len(p.cursors) == 0 {
+		return nil
+	}
+	if err := p.d.o.Ledger.Insert(ctx, p.cursors); err != nil {
+		return fmt.Errorf("writing down %d objects: %w", len(p.cursors), err)
+	}
+	p.tag(ctx, r)
+	tasks := make([]queue.Task, len(p.cursors))
+	for i, c := range p.cursors {
+		tasks[i] = task(c)
+	}
+	return p.d.send(ctx, tasks)
+}
+
+// tag shows PENDING on the page's objects. What cannot be tagged is replayed all the same.
+func (p *page) tag(ctx context.Context, r ledger.Replay) {
+	m := archive.Mirror{Archive: p.d.o.Archive, Mode: r.Tags}
+	var group errgroup.Group
+	group.SetLimit(tagWriters)
+	for _, c := range p.cursors {
+		group.Go(func() error {
+			err := m.Set(ctx, c.Key, string(ledger.Pending), 0, c.StateChange, false)
+			if errors.Is(err, archive.ErrTooManyTags) {
+				err = p.d.o.Ledger.Note(ctx, c.CursorID, "no room for the tags of the replay: "+err.Error())
+			}
+			if err != nil && ctx.Err() == nil {
+				p.d.o.Log.Info("tagging", zap.String("object", c.Key), zap.Error(err))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // nothing above returns an error
+}
+
+// save moves the continuation; at the end of the listing the replay is RUNNING, and the number of objects listed is
+// the number of cursors there are: a page that was repeated may have seen other keys the second time.
+func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, error) {
+	var listed int64
+	if p.end {
+		summary, err := p.d.o.Ledger.Summarize(ctx, before.ID)
+		if err != nil {
+			return before, fmt.Errorf("counting the objects of %s: %w", before.ID, err)
+		}
+		listed = summary.Total().Objects
+	}
+	return p.d.update(ctx, before.ID, func(r *ledger.Replay) error {
+		if r.State != ledger.Starting || r.Listing.After != before.Listing.After || r.Listing.Done {
+			return errUnchanged // somebody else was faster, or it was cancelled
+		}
+		l := &r.Listing
+		l.After = p.last
+		l.Objects += int64(len(p.cursors))
+		l.Bytes += p.bytes
+		l.Unmatched += p.unmatched
+		l.Others += p.others
+		if l.Sample == "" {
+			l.Sample = p.sample
+		}
+		if p.end {
+			if listed < l.Objects {
+				return fmt.Errorf("%d objects were listed and the ledger has %d: it has lost some", l.Objects, listed)
+			}
+			l.Done, l.Objects = true, listed
+			setState(r, ledger.Running)
+			p.d.o.Log.Info("everything is enqueued", zap.String("replay", r.ID), zap.Int64("objects", l.Objects), zap.Int64("bytes", l.Bytes))
+		}
+		return nil
+	})
+}

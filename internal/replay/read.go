@@ -1,0 +1,78 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/stats"
+)
+
+// ErrUnknown says that there is no such protocol, statistic or generation to be read.
+var ErrUnknown = errors.New("nothing to read")
+
+// Read returns the rows of one statistic: the base that the generation names, merged with the live parts. Generation 0
+// is the one that serves.
+func (d *Driver) Read(ctx context.Context, protocol, statistic string, generation int64) (*stats.Partial, error) {
+	p, err := d.o.Ledger.Protocol(ctx, protocol)
+	if err != nil {
+		return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
+	}
+	if generation == 0 {
+		generation = p.Serving
+	}
+	if generation == 0 {
+		return nil, fmt.Errorf("%w: protocol %s has no generation that serves yet%s", ErrUnknown, protocol, hint(p))
+	}
+	g, err := d.o.Ledger.Generation(ctx, protocol, generation)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, fmt.Errorf("%w: protocol %s has no generation %d", ErrUnknown, protocol, generation)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading generation %d of %s: %w", generation, protocol, err)
+	}
+	definition, err := stats.DecodeDefinition(g.Definition)
+	if err != nil {
+		return nil, fmt.Errorf("generation %d of %s: %w", generation, protocol, err)
+	}
+	if names := statistics(definition); !slices.Contains(names, statistic) {
+		return nil, fmt.Errorf("%w: generation %d of %s has no statistic %q; it has %s", ErrUnknown, generation, protocol, statistic, strings.Join(names, ", "))
+	}
+	program, err := stats.Compile(definition)
+	if err != nil {
+		return nil, fmt.Errorf("generation %d of %s: %w", generation, protocol, err)
+	}
+	rows := program.NewPartial()
+	for row, err := range d.o.Ledger.Rows(ctx, ledger.RowsParams{Protocol: protocol, Generation: generation, Statistic: statistic, Base: g.Base}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading %s of %s: %w", statistic, protocol, err)
+		}
+		if err := rows.MergeRow(row.Statistic, row.Dims, row.State); err != nil {
+			return nil, fmt.Errorf("reading row %s of %s: %w", row.Key, statistic, err)
+		}
+	}
+	return rows, nil
+}
+
+func statistics(d stats.Definition) []string {
+	var names []string
+	for _, s := range d.Stats {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// hint says why nothing serves, as far as the record tells.
+func hint(p ledger.Protocol) string {
+	switch {
+	case p.Version == 0:
+		return "; it has never been replayed"
+	case p.Building != 0:
+		return fmt.Sprintf("; generation %d is being built by %s", p.Building, p.Replay)
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,128 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/stats"
+)
+
+var (
+	// ErrBusy says that a protocol is being replayed already.
+	ErrBusy = errors.New("protocol is being replayed")
+	// ErrNothing says that the archive holds no object of a protocol.
+	ErrNothing = errors.New("nothing to replay")
+)
+
+// StartParams describe a replay.
+type StartParams struct {
+	Protocols []ProtocolParams
+	Cutoff    time.Time // the last instant that counts; zero: now
+	Prefix    string    // of the archive's keys
+	Layout    string    // how a key names its protocol (archive.ParseLayout)
+	Tags      string    // archive.TagsAll, TagsFinal or TagsOff
+}
+
+// ProtocolParams describe one protocol's part.
+type ProtocolParams struct {
+	Definition stats.Definition
+	Rejects    float64 // the share of bad lines above which an object is FAILED; 1: never
+}
+
+// Start opens a replay: in one transaction over all protocols the epoch is raised, a fresh generation opened with its
+// definition, the cutoff written and the replay recorded, all or none. Listing and enqueuing come next, by Continue or
+// by any watcher. ErrBusy names the replay that has a protocol already; ErrNothing a protocol without objects.
+func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error) {
+	sort.Slice(p.Protocols, func(i, j int) bool {
+		return p.Protocols[i].Definition.Protocol < p.Protocols[j].Definition.Protocol
+	})
+	if err := d.checkArchive(ctx, p); err != nil {
+		return ledger.Replay{}, err
+	}
+	for {
+		now := time.Now().UTC()
+		w, err := d.open(ctx, p, now)
+		if err != nil {
+			return ledger.Replay{}, err
+		}
+		r := w.Replays[0]
+		switch err := d.o.Ledger.Write(ctx, w); {
+		case err == nil:
+			r.Version++
+			d.o.Log.Info("replay opened", zap.String("replay", r.ID), zap.Time("cutoff", r.Cutoff), zap.Int("protocols", len(r.Protocols)))
+			return r, nil
+		case !errors.Is(err, ledger.ErrConflict):
+			return ledger.Replay{}, fmt.Errorf("opening the replay: %w", err)
+		}
+	}
+}
+
+// open makes the records of a new replay.
+func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger.Writes, error) {
+	var w ledger.Writes
+	r := ledger.Replay{
+		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting, Cutoff: p.Cutoff.UTC(),
+		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Created: now, Changed: now,
+	}
+	if p.Cutoff.IsZero() {
+		r.Cutoff = now
+	}
+	for _, part := range p.Protocols {
+		name := part.Definition.Protocol
+		protocol, err := d.o.Ledger.Protocol(ctx, name)
+		if err != nil {
+			return w, fmt.Errorf("reading protocol %s: %w", name, err)
+		}
+		if protocol.Replay != "" {
+			return w, fmt.Errorf("%w: %s by %s; wait for it, or finish it", ErrBusy, name, protocol.Replay)
+		}
+		protocol.Epoch++
+		protocol.Gens = append(protocol.Gens, protocol.Epoch)
+		protocol.Building, protocol.Cutoff, protocol.Replay = protocol.Epoch, r.Cutoff, r.ID
+		w.Protocols = append(w.Protocols, protocol)
+		w.Generations = append(w.Generations, ledger.Generation{
+			Protocol: name, Number: protocol.Epoch, Definition: part.Definition.Encode(), Hash: part.Definition.Hash(),
+			Replay: r.ID, Created: now,
+		})
+		r.Protocols = append(r.Protocols, ledger.ReplayProtocol{
+			Name: name, Generation: protocol.Epoch, Rule: ledger.RuleCutoff, Rejects: part.Rejects,
+		})
+	}
+	w.Replays = []ledger.Replay{r}
+	return w, nil
+}
+
+// checkArchive refuses a replay that would put an empty generation in the place of a full one: each protocol must have
+// an object. It looks no further than it must.
+func (d *Driver) checkArchive(ctx context.Context, p StartParams) error {
+	layout, err := archive.ParseLayout(p.Layout)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, part := range p.Protocols {
+		missing = append(missing, part.Definition.Protocol)
+	}
+	for object, err := range d.o.Archive.List(ctx, p.Prefix, "") {
+		if err != nil {
+			return fmt.Errorf("listing the archive: %w", err)
+		}
+		if m, ok := layout.Match(strings.TrimPrefix(object.Key, p.Prefix)); ok {
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == m.Protocol })
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: no object below %q fits the layout %s for protocol %s", ErrNothing, p.Prefix, p.Layout, strings.Join(missing, ", "))
+}

@@ -1,0 +1,135 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+// Watch looks after all replays until ctx ends: it takes each a step on, brings lost work back, and reads the
+// dead-letter queue. Any number of processes may watch; leases let one at a time do each thing.
+func (d *Driver) Watch(ctx context.Context) error {
+	said := time.Now()
+	for {
+		if err := d.Look(ctx); err != nil && ctx.Err() == nil {
+			d.o.Log.Warn("watching", zap.Error(err))
+		}
+		if time.Since(said) >= time.Minute {
+			said = time.Now()
+			d.say(ctx)
+		}
+		if pause(ctx, d.o.Interval) != nil {
+			return nil
+		}
+	}
+}
+
+// Look is one look of the watcher at everything. An error of one replay does not keep it from the others.
+func (d *Driver) Look(ctx context.Context) error {
+	replays, err := d.o.Ledger.Replays(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the replays: %w", err)
+	}
+	var errs []error
+	var active []ledger.Replay
+	for _, r := range replays {
+		if r.State.Ended() {
+			continue
+		}
+		active = append(active, r)
+		if err := d.step(ctx, r); err != nil && !errors.Is(err, ledger.ErrHeld) {
+			errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
+		}
+	}
+	for _, job := range []struct {
+		name string
+		run  func(context.Context, []ledger.Replay) error
+	}{{"dead letters", d.readDeadLetters}, {"lost work", d.bringBack}, {"purge", d.purge}} {
+		if err := job.run(ctx, active); err != nil && !errors.Is(err, ledger.ErrHeld) {
+			errs = append(errs, fmt.Errorf("%s: %w", job.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// step takes one replay as far as it can go now.
+func (d *Driver) step(ctx context.Context, r ledger.Replay) error {
+	if r.State == ledger.Paused {
+		return nil
+	}
+	if err := d.lease(ctx, r.ID); err != nil {
+		return err
+	}
+	switch r.State {
+	case ledger.Starting:
+		return d.Continue(ctx, r.ID, nil)
+	case ledger.Running:
+		return d.tryFold(ctx, r)
+	case ledger.Folding:
+		return d.tryFinish(ctx, r)
+	default:
+		return nil
+	}
+}
+
+// wait keeps in the replay what its finish waits for, in words, where that has changed.
+func (d *Driver) wait(ctx context.Context, id string, state ledger.State, why string) error {
+	_, err := d.update(ctx, id, func(r *ledger.Replay) error {
+		if r.State != state || r.Waits == why {
+			return errUnchanged
+		}
+		r.Waits = why
+		return nil
+	})
+	return err
+}
+
+// say writes a line of progress for each replay into the log.
+func (d *Driver) say(ctx context.Context) {
+	statuses, err := d.Statuses(ctx)
+	if err != nil {
+		return
+	}
+	for _, s := range statuses {
+		if !s.State.Ended() {
+			d.o.Log.Info("progress", zap.String("replay", s.Replay), zap.String("state", string(s.State)),
+				zap.Int64("objects", s.Objects.Finished), zap.Int64("of", s.Objects.Listed), zap.Int64("failed", s.Objects.Failed),
+				zap.Int64("lines", s.Lines.Read), zap.Float64("lines_per_second", s.LinesPerSecond), zap.String("waits", s.Waits))
+		}
+	}
+}
+
+// purgePerLook bounds the rows that one look removes, so that a purge never holds the table's users up.
+const purgePerLook = 20_000
+
+// purge removes the rows of generations that nobody can read any more. Only what a Meta record names as purging is
+// deleted (promise P8).
+func (d *Driver) purge(ctx context.Context, _ []ledger.Replay) error {
+	protocols, err := d.o.Ledger.Protocols(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the protocols: %w", err)
+	}
+	left := purgePerLook
+	for _, p := range protocols {
+		if len(p.Purging) == 0 || left <= 0 {
+			continue
+		}
+		n, err := d.o.Ledger.Purge(ctx, ledger.PurgeParams{Protocol: p.Name, Generation: p.Purging[0]}, left)
+		if err != nil {
+			return fmt.Errorf("removing generation %d of %s: %w", p.Purging[0], p.Name, err)
+		}
+		if left -= n; n > 0 {
+			continue // the next look goes on
+		}
+		p.Purging = p.Purging[1:]
+		if err := d.o.Ledger.Write(ctx, ledger.Writes{Protocols: []ledger.Protocol{p}}); err != nil && !errors.Is(err, ledger.ErrConflict) {
+			return fmt.Errorf("noting that a generation of %s is gone: %w", p.Name, err)
+		}
+	}
+	return nil
+}

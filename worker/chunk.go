@@ -1,0 +1,243 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/stats"
+)
+
+// lookEvery is how many lines pass between two looks at the clock, the stop and the partial's memory: well below a
+// millisecond's work, so that the looks cost nothing. It is also the least that a chunk reads, whatever its budget:
+// without it, a budget shorter than the skip to the first line would never end.
+const lookEvery = 256
+
+// chunk is the lines that one claim reads between two commits.
+type chunk struct {
+	*job
+	part    ledger.ReplayProtocol
+	tally   *stats.Tally
+	lines   *archive.Lines
+	commit  ledger.Commit // what the next commit says, but for the position
+	sealed  int64         // the line up to which partials are in segments
+	from    int64         // the line of the last commit
+	rows    int64         // rows in sealed segments
+	objects int64         // 1 when the object has been finished
+}
+
+// chunk reads lines from the cursor's position on and commits them: FINISHED at the object's end (nil), PENDING when the
+// budget is used up (errHandOn), the worker stops (errStopped) or reading broke off on the way.
+func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *stats.Program) error {
+	started := time.Now()
+	rule := stats.Rule{All: part.Rule == ledger.RuleAll, Cutoff: j.replay.Cutoff.UnixNano()}
+	tally, err := program.NewTally(rule)
+	if err != nil {
+		return fmt.Errorf("counting %s: %w", j.task.Key, err)
+	}
+	c := &chunk{job: j, part: part, tally: tally, from: j.cursor.Line}
+	c.resume()
+	if len(j.cursor.Partial) > 0 {
+		if err := tally.Partial().MergeBlob(j.cursor.Partial, nil); err != nil {
+			return fmt.Errorf("reading the partial of %s: %w", j.task.Key, err)
+		}
+	}
+	c.lines, err = archive.OpenLines(ctx, j.w.o.Archive, archive.LinesParams{
+		Key: j.task.Key, ETag: j.cursor.ETag, Size: j.cursor.Size, Frame: archive.Frame(j.cursor.Frame),
+		Line: j.cursor.Line, MaxLine: program.MaxLine(),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.lines.Close() }() // nothing was written
+
+	err = c.read(ctx, started.Add(j.budget()))
+	switch {
+	case err == nil:
+		if err := c.checkRejects(); err != nil {
+			return err
+		}
+		c.objects = 1
+		return c.save(ctx, ledger.Finished)
+	case c.lines.Number() == j.cursor.Line, decide(err, 0, 1) == Poison:
+		// Nothing was read, or what was read is part of a bad object: there is nothing to commit.
+		return err
+	case errors.Is(err, ledger.ErrFenced):
+		return err
+	}
+	if e := c.save(ctx, ledger.Pending); e != nil {
+		return e
+	}
+	return err
+}
+
+// budget is the time for reading: the longest chunk less the reserve, halved for each attempt before this one, because
+// a worker that was killed for its memory or its time gets further with less.
+func (j *job) budget() time.Duration {
+	return (j.w.o.ChunkTime - j.w.o.Reserve) >> min(max(j.cursor.NoProgress-1, 0), 30)
+}
+
+// resume takes over what the cursor has.
+func (c *chunk) resume() {
+	c.commit = ledger.Commit{
+		ID: c.id(), Epoch: c.cursor.Epoch, Accounts: c.cursor.Accounts,
+		Rejects: c.cursor.Rejects, Segments: c.cursor.Segments,
+	}
+	if n := len(c.cursor.Segments); n > 0 {
+		c.sealed = c.cursor.Segments[n-1].To
+		c.rows = c.cursor.Rows
+	}
+}
+
+// read folds lines until the object's end (nil), or until something ends the chunk.
+func (c *chunk) read(ctx context.Context, deadline time.Time) error {
+	for {
+		for range lookEvery {
+			line, err := c.lines.Next()
+			if err == io.EOF {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			c.count(line)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case c.w.stopping.Load():
+			return errStopped
+		case !time.Now().Before(deadline):
+			return errHandOn
+		case c.tally.Partial().Size() > c.w.o.Memory:
+			if err := c.save(ctx, ledger.Processing); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// count is where a line of the archive is counted.
+func (c *chunk) count(line archive.Line) {
+	a := &c.commit.Accounts
+	a.Bytes += int64(len(line.Bytes)) + 1
+	outcome, reason := stats.Rejected, errTooLong
+	if !line.TooLong {
+		outcome, reason = c.tally.Line(line.Number, line.Bytes)
+	}
+	switch outcome {
+	case stats.Blank:
+		a.Blank++
+		return
+	case stats.Counted:
+		a.Counted++
+	case stats.AfterCutoff:
+		a.AfterCutoff++
+	case stats.Rejected:
+		a.Rejected++
+		if len(c.commit.Rejects) < ledger.MaxRejects {
+			c.commit.Rejects = append(c.commit.Rejects, ledger.Reject{Line: line.Number, Reason: reason.Error()})
+		}
+	}
+	a.Read++
+}
+
+// checkRejects holds the protocol's limit of bad lines, at the object's end, where the share is known.
+func (c *chunk) checkRejects() error {
+	a := c.commit.Accounts
+	if share := float64(a.Rejected) / float64(max(a.Read, 1)); share > c.part.Rejects {
+		return fmt.Errorf("%w: %d of %d (%.3g), allowed is a share of %.3g", errBadLines, a.Rejected, a.Read, share, c.part.Rejects)
+	}
+	return nil
+}
+
+// save commits all lines up to here: Processing seals the partial and goes on, Pending and Finished give the cursor up.
+// It has a time of its own: a chunk whose context has ended still keeps what it has read.
+func (c *chunk) save(ctx context.Context, state ledger.State) error {
+	if errors.Is(context.Cause(ctx), ledger.ErrFenced) || c.lostReceipt(ctx) {
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.w.o.Reserve)
+	defer cancel()
+
+	partial := c.tally.Partial()
+	rows := int64(partial.Len())
+	var blob []byte
+	if rows > 0 {
+		blob = partial.AppendBlob(nil)
+	}
+	to := c.lines.Number()
+	commit := c.commit
+	commit.From, commit.To, commit.State, commit.Now = c.from, to, state, time.Now()
+	commit.Frame = ledger.Frame(c.lines.Frame())
+	commit.Accounts.Consumed = c.lines.Consumed()
+	commit.Rows = c.rows + rows
+	seal := state == ledger.Processing || len(blob) > ledger.MaxInline
+	if seal && len(blob) > 0 {
+		s := ledger.Segment{Epoch: commit.Epoch, From: c.sealed, To: to, Bytes: int64(len(blob))}
+		if err := c.w.o.Ledger.PutSegment(ctx, commit.ID, s, blob); err != nil {
+			return fmt.Errorf("sealing lines %d to %d of %s: %w", s.From, s.To, c.task.Key, err)
+		}
+		commit.Segments = append(commit.Segments[:len(commit.Segments):len(commit.Segments)], s)
+	} else {
+		commit.Partial = blob
+	}
+	if state == ledger.Processing {
+		commit.Until = commit.Now.Add(c.ownership())
+	}
+	if err := c.w.commit(ctx, commit); err != nil {
+		return fmt.Errorf("committing %s up to line %d: %w", c.task.Key, to, err)
+	}
+	c.w.progress.add(c.task.Replay, c.task.Protocol, committed{
+		lines: to - c.from, bytes: commit.Accounts.Bytes - c.cursor.Bytes, objects: c.objects, keys: partial.Hashes(),
+	})
+	// The job's cursor follows the ledger's.
+	c.commit.Segments = commit.Segments
+	c.cursor.State, c.cursor.Line, c.cursor.Accounts, c.from = state, to, commit.Accounts, to
+	if to > commit.From || state == ledger.Finished {
+		c.cursor.NoProgress = 0
+	}
+	if state == ledger.Processing {
+		c.sealed, c.rows = to, commit.Rows
+		partial.Reset()
+		return nil
+	}
+	c.mirror(ctx, state)
+	return nil
+}
+
+// lostReceipt reports whether the work was ended because somebody else received the message.
+func (c *chunk) lostReceipt(ctx context.Context) bool {
+	return ctx.Err() != nil && decide(context.Cause(ctx), 0, 1) == Lost
+}
+
+// commit writes a commit until its outcome is known. After an error that leaves it open, the cursor tells: our epoch at
+// the position that we wrote means that it happened (DESIGN section 6).
+func (w *Worker) commit(ctx context.Context, c ledger.Commit) error {
+	for attempt := 1; ; attempt++ {
+		err := w.o.Ledger.Commit(ctx, c)
+		if err == nil {
+			return nil
+		}
+		cursor, e := w.o.Ledger.Cursor(ctx, c.ID)
+		switch {
+		case e != nil && errors.Is(e, ledger.ErrNotFound):
+			return ledger.ErrFenced // cancelled meanwhile
+		case e != nil: // not known yet
+		case cursor.Epoch == c.Epoch && cursor.Line == c.To && cursor.State == c.State && (c.To > c.From || c.State != ledger.Processing):
+			return nil
+		case cursor.Epoch != c.Epoch || errors.Is(err, ledger.ErrFenced):
+			return ledger.ErrFenced
+		}
+		w.o.Log.Info("committing again", zap.String("object", c.ID.Key), zap.Int("attempt", attempt), zap.Error(err))
+		if pause(ctx, backoff(attempt, 20*time.Millisecond, 2*time.Second)); ctx.Err() != nil {
+			return err
+		}
+	}
+}

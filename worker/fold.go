@@ -1,0 +1,178 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/stats"
+)
+
+// rowsPerPut bounds the rows that a fold holds twice, as a table and as rows to put.
+const rowsPerPut = 1000
+
+// errTooManyRows says that a part's rows outgrew the memory of one pass.
+var errTooManyRows = errors.New("rows outgrow the memory")
+
+// fold turns the partials of one protocol into the rows whose hash falls to this part, and puts them under the fold's
+// base. It may be done twice, or twice at once: the rows are the same, and readers see them only when the watcher
+// has compared the receipts of all parts.
+func (j *job) fold(ctx context.Context, part ledger.ReplayProtocol, program *stats.Program) error {
+	number, index, err := ledger.ParseFoldKey(j.task.Key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	if j.replay.Fold.Number < number { // the record in the cache is older than the message
+		if j.replay, err = j.w.replays.get(ctx, j.task.Replay, true); err != nil {
+			return err
+		}
+	}
+	if j.replay.Fold.Number != number || index >= len(j.replay.Fold.Parts) {
+		return fmt.Errorf("%w: %s", errOldFold, j.task.Key)
+	}
+	f := &fold{
+		job: j, part: j.replay.Fold.Parts[index], sum: program.NewPartial(), passes: 1,
+		to: ledger.Part{Protocol: part.Name, Generation: part.Generation, Name: ledger.BasePart(number, index)},
+	}
+	receipt, err := f.run(ctx)
+	if err != nil {
+		return fmt.Errorf("folding %s of %s: %w", j.task.Key, part.Name, err)
+	}
+	return j.w.commit(ctx, ledger.Commit{
+		ID: j.id(), Epoch: j.cursor.Epoch, State: ledger.Finished, Receipt: receipt, Now: time.Now(),
+	})
+}
+
+// fold is one part of a fold in work.
+type fold struct {
+	*job
+	part    ledger.FoldPart
+	to      ledger.Part
+	sum     *stats.Partial
+	passes  int // how often the partials are read, each time for a share of the part's rows
+	renewed time.Time
+}
+
+// run makes as many passes as the memory asks for. The number of parts rests on an estimate; where that was too low,
+// a part is done in more passes rather than in more memory.
+func (f *fold) run(ctx context.Context) (ledger.Receipt, error) {
+	for {
+		var receipt ledger.Receipt
+		var err error
+		for pass := 0; pass < f.passes && err == nil; pass++ {
+			receipt.Objects, receipt.Lines, err = f.merge(ctx, pass)
+			if err == nil {
+				receipt.Rows += int64(f.sum.Len())
+				err = f.put(ctx)
+			}
+		}
+		if !errors.Is(err, errTooManyRows) {
+			return receipt, err
+		}
+		f.passes *= 2
+	}
+}
+
+// merge reads all partials of the protocol and keeps the rows of this part and pass. An object that is neither
+// finished nor left out by somebody's word stops it.
+func (f *fold) merge(ctx context.Context, pass int) (objects, lines int64, err error) {
+	f.sum.Reset()
+	keep := func(hash uint64) bool {
+		return hash%uint64(f.part.Of) == uint64(f.part.Index) && hash/uint64(f.part.Of)%uint64(f.passes) == uint64(pass)
+	}
+	cursors := f.w.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: f.task.Replay, Protocol: f.part.Protocol, Partials: true})
+	for c, err := range cursors {
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case c.State == ledger.Failed && f.replay.Accepted != nil:
+			continue
+		case c.State != ledger.Finished:
+			return 0, 0, fmt.Errorf("%w: %s is %s", errOpenCursor, c.Key, c.State)
+		}
+		if err := f.mergeCursor(ctx, c, keep); err != nil {
+			return 0, 0, fmt.Errorf("merging %s: %w", c.Key, err)
+		}
+		objects++
+		lines += c.Counted
+		if err := f.look(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	return objects, lines, nil
+}
+
+func (f *fold) mergeCursor(ctx context.Context, c ledger.Cursor, keep func(uint64) bool) error {
+	for _, s := range c.Segments {
+		blob, err := f.w.o.Ledger.Segment(ctx, c.CursorID, s)
+		if err != nil {
+			return err
+		}
+		if err := f.mergeBlob(blob, keep); err != nil {
+			return err
+		}
+	}
+	if len(c.Partial) == 0 {
+		return nil
+	}
+	return f.mergeBlob(c.Partial, keep)
+}
+
+func (f *fold) mergeBlob(blob []byte, keep func(uint64) bool) error {
+	if err := f.sum.MergeBlob(blob, keep); err != nil {
+		return err
+	}
+	// One row that is larger than the memory cannot be halved.
+	if f.sum.Size() > f.w.o.Memory && f.sum.Len() > 1 {
+		return errTooManyRows
+	}
+	return nil
+}
+
+// look ends the fold when the worker stops, and keeps the cursor ours while it goes on.
+func (f *fold) look(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if f.w.stopping.Load() {
+		return errStopped
+	}
+	now := time.Now()
+	if f.renewed.IsZero() {
+		f.renewed = now
+	}
+	if now.Sub(f.renewed) < f.ownership()/3 {
+		return nil
+	}
+	f.renewed = now
+	return f.w.commit(ctx, ledger.Commit{
+		ID: f.id(), Epoch: f.cursor.Epoch, State: ledger.Processing, Now: now, Until: now.Add(f.ownership()),
+	})
+}
+
+// put writes the rows that are in memory.
+func (f *fold) put(ctx context.Context) error {
+	rows := make([]ledger.Row, 0, min(rowsPerPut, f.sum.Len()))
+	for r := range f.sum.Rows() {
+		rows = append(rows, ledger.Row{
+			Statistic: r.Statistic, Day: r.Day(), Key: r.Key(),
+			Dims: r.DimsJSON(), Measures: r.MeasuresJSON(), State: r.State(),
+		})
+		if len(rows) < rowsPerPut {
+			continue
+		}
+		if err := f.w.o.Ledger.PutRows(ctx, f.to, rows); err != nil {
+			return err
+		}
+		rows = rows[:0]
+		if err := f.look(ctx); err != nil {
+			return err
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return f.w.o.Ledger.PutRows(ctx, f.to, rows)
+}

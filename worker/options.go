@@ -1,0 +1,77 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/queue"
+)
+
+// Options are what a pool needs. Zero durations and numbers take the defaults.
+type Options struct {
+	Queue       queue.Queue
+	DeadLetters queue.Queue
+	Ledger      ledger.Ledger
+	Archive     archive.Archive
+
+	Name        string        // of this process, in claims and progress; unique among the workers
+	Slots       int           // messages in work at once (default 4)
+	Visibility  time.Duration // the visibility timeout of a message (default 5 min)
+	ChunkTime   time.Duration // the longest chunk, the reserve included (default Visibility)
+	Reserve     time.Duration // of ChunkTime, kept for the commit (default 30 s)
+	Drain       time.Duration // after a stop, before what is left is given up (default 25 s)
+	Wait        time.Duration // of a long poll (default 20 s)
+	MaxAttempts int           // claims without a line of progress before the object is FAILED (default 5)
+	Memory      int           // bytes of one partial before it is sealed (default 64 MiB)
+	Report      time.Duration // between two notes of progress in the ledger (default 10 s)
+	Log         *zap.Logger   // default: none
+}
+
+func (o Options) withDefaults() Options {
+	setDuration(&o.Visibility, 5*time.Minute)
+	setDuration(&o.ChunkTime, o.Visibility)
+	setDuration(&o.Reserve, 30*time.Second)
+	setDuration(&o.Drain, 25*time.Second)
+	setDuration(&o.Wait, queue.MaxWait)
+	setDuration(&o.Report, 10*time.Second)
+	setInt(&o.Slots, 4)
+	setInt(&o.MaxAttempts, 5)
+	setInt(&o.Memory, 64<<20)
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return o
+}
+
+func setDuration(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+func setInt(n *int, value int) {
+	if *n == 0 {
+		*n = value
+	}
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Queue == nil || o.DeadLetters == nil || o.Ledger == nil || o.Archive == nil:
+		return errors.New("worker: a queue, a dead-letter queue, a ledger and an archive are needed")
+	case o.Name == "":
+		return errors.New("worker: a name is needed")
+	case o.Slots < 1 || o.MaxAttempts < 1 || o.Memory < 1:
+		return errors.New("worker: slots, attempts and memory must be above 0")
+	case o.Visibility < 0 || o.Visibility > queue.MaxVisibility:
+		return fmt.Errorf("worker: a visibility timeout of %v is not between 0 and %v", o.Visibility, queue.MaxVisibility)
+	case o.Reserve >= o.ChunkTime:
+		return fmt.Errorf("worker: the reserve (%v) must be below the longest chunk (%v)", o.Reserve, o.ChunkTime)
+	}
+	return nil
+}

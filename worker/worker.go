@@ -1,0 +1,123 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/queue"
+)
+
+// copyAtReceives is the receive count at which a message that goes back is replaced by a copy: SQS counts receives and
+// not failures, and at 10 (the redrive policy's maxReceiveCount) it would dead-letter a healthy object that had to wait.
+const copyAtReceives = 8
+
+// Worker is a pool of slots over one queue. Run it once.
+type Worker struct {
+	o        Options
+	programs programs
+	replays  replays
+	progress progress
+	beats    heartbeat
+	stopping atomic.Bool   // chunks end at their next look
+	free     chan struct{} // one token a free slot
+}
+
+// New makes a pool; nothing runs yet.
+func New(o Options) (*Worker, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	w := &Worker{o: o, free: make(chan struct{}, o.Slots)}
+	for range o.Slots {
+		w.free <- struct{}{}
+	}
+	w.programs.ledger = o.Ledger
+	w.replays.ledger = o.Ledger
+	w.progress.init(o)
+	w.beats.init(o)
+	return w, nil
+}
+
+// Run works until ctx ends (the soft stop), then lets every chunk commit what it has and hands the messages back. What
+// is not done after Drain is given up: its message comes back by the visibility timeout. Run returns nil after a stop,
+// when every goroutine that it started has ended.
+func (w *Worker) Run(ctx context.Context) error {
+	// Two contexts: ctx stops fetching, work is what the slots use and outlives it by Drain at most.
+	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+
+	var background sync.WaitGroup
+	background.Go(func() { w.beats.run(work) })
+	background.Go(func() { w.progress.run(work) })
+
+	var slots sync.WaitGroup
+	w.fetch(ctx, work, &slots)
+
+	w.stopping.Store(true)
+	started := time.Now()
+	held := w.beats.count()
+	expire := time.AfterFunc(w.o.Drain, func() { giveUp(errStopped) })
+	slots.Wait()
+	expire.Stop()
+	w.progress.flush(context.WithoutCancel(ctx))
+	giveUp(errStopped)
+	background.Wait()
+	w.o.Log.Info("stopped", zap.Int("held", held), zap.Duration("drain", time.Since(started)))
+	return nil
+}
+
+// fetch receives messages and gives each a slot of its own, until ctx ends. It never asks for more than there are
+// free slots: a message held is a message that no other worker can have.
+func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
+	failures := 0
+	for {
+		n := w.takeSlots(ctx)
+		if n == 0 {
+			return
+		}
+		messages, err := w.o.Queue.Receive(ctx, queue.ReceiveParams{Max: n, Wait: w.o.Wait, Visibility: w.o.Visibility})
+		for range n - len(messages) {
+			w.free <- struct{}{}
+		}
+		for _, m := range messages {
+			slots.Go(func() {
+				defer func() { w.free <- struct{}{} }()
+				w.handle(work, m)
+			})
+		}
+		if err == nil || ctx.Err() != nil {
+			failures = 0
+			continue
+		}
+		failures++
+		w.o.Log.Warn("receiving", zap.Error(err), zap.Int("attempt", failures))
+		pause(ctx, backoff(failures, 100*time.Millisecond, 10*time.Second))
+	}
+}
+
+// takeSlots waits for a free slot and takes all that are free then, up to a batch; 0 when ctx ends first.
+func (w *Worker) takeSlots(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return 0
+	}
+	select {
+	case <-ctx.Done():
+		return 0
+	case <-w.free:
+	}
+	n := 1
+	for n < queue.MaxBatch {
+		select {
+		case <-w.free:
+			n++
+		default:
+			return n
+		}
+	}
+	return n
+}
