@@ -296,3 +296,6 @@ func (p *Program) unknown(statistic string) error {
 	}
 	return fmt.Errorf("protocol %s has no statistic %q; it has %s", p.def.Protocol, statistic, strings.Join(names, ", "))
 }
+
+// MaxLine is the length in bytes beyond which a line is rejected.
+func (p *Program) MaxLine() int { return p.maxLine }
