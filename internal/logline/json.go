@@ -96,7 +96,10 @@ func (r *jsonReader) object(i int, k *keys, out []Value, depth int) (int, *BadLi
 	}
 	for {
 		if i >= len(b) || b[i] != '"' {
-			if i = skipSpace(b, i); i >= len(b) || b[i] != '"' {
+			if i = skipSpace(b, i); i >= len(b) {
+				return 0, badJSONEnd
+			}
+			if b[i] != '"' {
 				return 0, badJSONKey
 			}
 		}
@@ -108,15 +111,19 @@ func (r *jsonReader) object(i int, k *keys, out []Value, depth int) (int, *BadLi
 		var e *keyEntry
 		if escaped {
 			e = r.findEscaped(k, b[start:end])
-		} else {
+		} else if k.maybe[sketch(end-start, b[start])] {
 			e = k.find(b[start:end])
 		}
 		if i, bad = afterColon(b, end+1); bad != nil {
 			return 0, bad
 		}
-		if e != nil {
+		switch {
+		case e != nil:
 			i, bad = r.wanted(i, e, out, depth)
-		} else {
+		case b[i] == '"':
+			end, _, bad = stringEnd(b, i+1)
+			i = end + 1
+		default:
 			i, bad = r.skip(i, depth)
 		}
 		if bad != nil {

@@ -68,7 +68,7 @@ func TestJSONRefuses(t *testing.T) {
 		`{"x":[1,`:          badJSONEnd,
 		`{"x"`:              badJSONColon,
 		`{"x" 1}`:           badJSONColon,
-		`{`:                 badJSONKey,
+		`{`:                 badJSONEnd,
 		`{x:1}`:             badJSONKey,
 		`{"x":1,}`:          badJSONKey,
 		`{"x":{"y":1,}}`:    badJSONKey,

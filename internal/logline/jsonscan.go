@@ -12,47 +12,56 @@ const (
 )
 
 // stringEnd returns the place of the quote that closes the string whose first byte is at i, and whether there are
-// escapes in it. Control characters and bad escapes are refused.
+// escapes in it. Control characters and bad escapes are refused. It takes eight bytes a turn.
 func stringEnd(b []byte, i int) (end int, escaped bool, bad *BadLine) {
-	for {
-		i = special(b, i)
-		if i >= len(b) {
-			return 0, false, badJSONString
+	for ; i+8 <= len(b); i += 8 {
+		if m := specials(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+			i += bits.TrailingZeros64(m) >> 3
+			if b[i] == '"' {
+				return i, false, nil
+			}
+			break
 		}
-		switch b[i] {
-		case '"':
+	}
+	return stringEndSlow(b, i)
+}
+
+// specials marks the high bit of the first byte of x that is a quote, a backslash or a control character; marks
+// above the lowest one mean nothing.
+func specials(x uint64) uint64 {
+	// x^2 brings the quote (0x22) to 0x20, next to the controls below it, and takes the space out of their range,
+	// so one comparison finds both. A borrow can only cross upwards from a true find.
+	q := x ^ ones*0x02
+	s := x ^ ones*'\\'
+	return ((q-ones*0x21)&^q | (s-ones)&^s) & highs
+}
+
+// stringEndSlow is stringEnd from the first escape on, and for the last bytes of a line.
+func stringEndSlow(b []byte, i int) (end int, escaped bool, bad *BadLine) {
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
 			return i, escaped, nil
-		case '\\':
+		case c == '\\':
 			escaped = true
 			if i, bad = escapeEnd(b, i+1); bad != nil {
 				return 0, false, bad
 			}
-		default:
+			for i+8 <= len(b) {
+				m := specials(binary.LittleEndian.Uint64(b[i:]))
+				if m != 0 {
+					i += bits.TrailingZeros64(m) >> 3
+					break
+				}
+				i += 8
+			}
+		case c < ' ':
 			return 0, false, badJSONControl
+		default:
+			i++
 		}
 	}
-}
-
-// special returns the place of the first quote, backslash or control character from i on, len(b) where there is
-// none. It takes eight bytes a turn.
-func special(b []byte, i int) int {
-	for ; i+8 <= len(b); i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		// x^2 brings the quote (0x22) to 0x20, next to the controls below it, and takes the space out of their
-		// range, so one comparison finds both. A borrow can only cross upwards from a true find: the lowest
-		// mark is exact.
-		q := x ^ ones*0x02
-		s := x ^ ones*'\\'
-		if m := ((q-ones*0x21)&^q | (s-ones)&^s) & highs; m != 0 {
-			return i + bits.TrailingZeros64(m)>>3
-		}
-	}
-	for ; i < len(b); i++ {
-		if c := b[i]; c == '"' || c == '\\' || c < ' ' {
-			break
-		}
-	}
-	return i
+	return 0, false, badJSONString
 }
 
 // escapeEnd checks the escape whose byte after the backslash is at i, and returns the place after it.
@@ -243,6 +252,13 @@ func numberEnd(b []byte, i int) (int, *BadLine) {
 
 // digitsEnd returns the first place from i on that is no decimal digit.
 func digitsEnd(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		// A digit's bytes become 0 to 9 here; adding 0x76 lifts all others to the high bit, or they have it.
+		x := binary.LittleEndian.Uint64(b[i:]) ^ ones*'0'
+		if m := ((x + ones*0x76) | x) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
 	for i < len(b) && b[i]-'0' <= 9 {
 		i++
 	}

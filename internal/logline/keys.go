@@ -5,6 +5,8 @@ import "encoding/binary"
 // keys finds the wanted keys of one object: a small hash table over the length and the outer bytes of a key. Most
 // keys of a line are wanted by nobody, so a miss has to be cheap: one hash, one load of an empty slot.
 type keys struct {
+	// maybe tells most of the unwanted keys by their length and first byte alone.
+	maybe   [256]bool
 	slots   []uint32 // index into entries plus 1, 0 for none; a power of two
 	entries []keyEntry
 }
@@ -52,6 +54,7 @@ func (k *keys) index() {
 	k.slots = make([]uint32, size)
 	for i := range k.entries {
 		e := &k.entries[i]
+		k.maybe[sketch(len(e.name), (e.name + "\"")[0])] = true
 		slot := &k.slots[hashKey([]byte(e.name))&uint64(size-1)]
 		e.next = *slot
 		*slot = uint32(i + 1)
@@ -60,6 +63,9 @@ func (k *keys) index() {
 		}
 	}
 }
+
+// sketch is the place in maybe of a key with this length and first byte; that of an empty key is the quote after it.
+func sketch(size int, first byte) uint8 { return uint8(size<<3) ^ first }
 
 // hashKey mixes the length and up to the first and the last eight bytes. It need not be hard to collide with:
 // the table never grows, and a chain is at most as long as the list of wanted keys.
