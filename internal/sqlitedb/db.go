@@ -25,8 +25,9 @@ type DB struct {
 	// what is run on it directly gets SQLITE_BUSY after few milliseconds when another process writes.
 	Write *sql.DB
 
-	path string
-	slot chan struct{} // held by the goroutine that writes; waiting goroutines get it in order
+	path     string
+	lockWait time.Duration
+	slot     chan struct{} // held by the goroutine that writes; waiting goroutines get it in order
 
 	close    sync.Once
 	closeErr error
@@ -63,7 +64,7 @@ func Open(ctx context.Context, path string, migrations []string) (*DB, error) {
 		return nil, fmt.Errorf("opening database %s: creating its directory: %w", path, err)
 	}
 	readers := max(4, 2*runtime.GOMAXPROCS(0))
-	db := &DB{path: path, slot: make(chan struct{}, 1)}
+	db := &DB{path: path, lockWait: lockWait, slot: make(chan struct{}, 1)}
 	if db.Write, err = pool(path, 1, "_txlock=immediate", pragma("busy_timeout", writeBusy.Milliseconds()),
 		pragma("cache_size", -cacheKiB), pragma("wal_autocheckpoint", walPages), pragma("journal_size_limit", walLimit)); err != nil {
 		return nil, db.Explain(err)

@@ -208,6 +208,12 @@ func TestLockHeldByAnotherProcess(t *testing.T) {
 	if err == nil || ctx.Err() == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("with a deadline: %v", err)
 	}
+	impatient := open(t, path, schema)
+	impatient.SetLockWait(50 * time.Millisecond)
+	if err := increment(context.Background(), impatient); !sqlitedb.IsBusy(err) || !strings.Contains(err.Error(), path) ||
+		!strings.Contains(err.Error(), "another process has held its lock") {
+		t.Errorf("after the longest wait: %v", err)
+	}
 	done := make(chan error, 1)
 	go func() { done <- increment(context.Background(), db) }()
 	if err := holder.cmd.Process.Kill(); err != nil {

@@ -52,13 +52,17 @@ func (db *DB) retry(ctx context.Context, try func() error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting to write to database %s: %w", db.path, ctx.Err())
 	}
-	pause := firstPause
+	pause, doing := firstPause, "writing to database "+db.path
 	for {
 		err := try()
-		if err == nil || !IsBusy(err) {
+		switch {
+		case err != nil && err == ctx.Err(): //nolint:errorlint // the driver's own answer, without a word of where
+			return fmt.Errorf("%s: %w", doing, err)
+		case err == nil || !IsBusy(err):
 			return db.Explain(err)
 		}
-		if waited := time.Since(begin); waited > lockWait {
+		doing = "waiting for the lock of database " + db.path + ", which another process holds"
+		if waited := time.Since(begin); waited > db.lockWait {
 			return fmt.Errorf("database %s: another process has held its lock for %s; see which one has the file open "+
 				"(fuser, lsof) and whether it hangs: %w", db.path, waited.Round(time.Second), err)
 		}
@@ -67,7 +71,7 @@ func (db *DB) retry(ctx context.Context, try func() error) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("waiting for the lock of database %s, which another process holds: %w", db.path, ctx.Err())
+			return fmt.Errorf("%s: %w", doing, ctx.Err())
 		}
 		pause = min(2*pause, maxPause)
 	}
