@@ -51,12 +51,19 @@ type Local struct {
 
 // AWS names what the aws backend uses.
 type AWS struct {
-	Region          string            `yaml:"region"`
-	EndpointURL     map[string]string `yaml:"endpoint_url"` // by service: sqs, s3, dynamodb
-	Queue           string            `yaml:"queue"`
-	DeadLetterQueue string            `yaml:"dead_letter_queue"`
-	Bucket          string            `yaml:"bucket"`
-	Tables          Tables            `yaml:"tables"`
+	Region          string    `yaml:"region"`
+	EndpointURL     Endpoints `yaml:"endpoint_url"`
+	Queue           string    `yaml:"queue"`
+	DeadLetterQueue string    `yaml:"dead_letter_queue"`
+	Bucket          string    `yaml:"bucket"`
+	Tables          Tables    `yaml:"tables"`
+}
+
+// Endpoints are the URLs of other implementations of the services; empty for AWS's own.
+type Endpoints struct {
+	SQS      string `yaml:"sqs"`
+	S3       string `yaml:"s3"`
+	DynamoDB string `yaml:"dynamodb"`
 }
 
 // Tables are the names of the DynamoDB tables.

@@ -1,16 +1,84 @@
 package config
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
 
-type source struct{}
+// maxFile is the largest file that is read, in bytes: far above any real one, far below what hurts.
+const maxFile = 4 << 20
 
 // Load reads the file at path, lets the REPRISE_… variables of env (as os.Environ gives them) win over it, then the
 // overrides, in their order, and validates the result. An empty path is that of REPRISE_CONFIG, or FileName in the
-// working folder. Whatever is wrong with the file or the variables is Errors.
+// working folder. Relative paths of the file are made relative to its folder; those of variables and overrides are
+// left as they are. Whatever is wrong with the file or the variables is Errors; a file that cannot be read is the
+// error of the file system, with what to do.
 func Load(path string, env []string, overrides ...func(*Config)) (Config, error) {
-	return Config{}, errors.ErrUnsupported
+	vars := variables(env)
+	path = cmp.Or(path, vars[variablePrefix+"CONFIG"], FileName)
+	text, err := readFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return parse(path, text, vars, overrides...)
 }
 
-// Validate checks each key and what holds between them, also that each protocol compiles. The error is Errors, each
-// with the key, its place and what to do.
-func (c Config) Validate() error { return nil }
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("reading the config: %w; `reprise init` writes a sample, --config names another file", err)
+	case err != nil:
+		return nil, fmt.Errorf("reading the config: %w", err)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("reading the config: %s has %d bytes, more than %d; it is no config file", path, info.Size(), maxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the config: %w", err)
+	}
+	return text, nil
+}
+
+// parse is Load without the file system.
+func parse(path string, text []byte, vars map[string]string, overrides ...func(*Config)) (Config, error) {
+	c := Default()
+	c.src = newSource(path, text)
+	d := &decoder{src: c.src}
+	d.file(text, &c)
+	c.Local.Dir = c.src.resolve(c.Local.Dir)
+	c.Local.Archive = c.src.resolve(c.Local.Archive)
+	d.environment(vars, &c)
+	if err := sorted(d.errs); err != nil {
+		return Config{}, err // a half-read config would only give errors that follow from these
+	}
+	for _, o := range overrides {
+		o(&c)
+	}
+	if c.Worker.ChunkTime == 0 && !c.src.isSet("worker.chunk_time") {
+		c.Worker.ChunkTime = c.Worker.VisibilityTimeout
+	}
+	if c.Local.Archive == "" {
+		c.Local.Archive = filepath.Join(c.Local.Dir, "archive")
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// sorted puts errors in the order of the file, those without a place first; nil for none.
+func sorted(errs Errors) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(errs, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return errs
+}

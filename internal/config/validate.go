@@ -1,0 +1,163 @@
+package config
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+)
+
+const textNoLive = "a live side is not built into this version; leave it out or say live: none"
+
+// The ranges of the settings.
+const (
+	maxVisibility = 12 * time.Hour // what SQS allows
+	minVisibility = time.Second
+	maxDrain      = time.Hour
+	maxSlots      = 1024
+	maxAttempts   = 100
+	minMemory     = Bytes(1 << 20)
+	maxMemory     = Bytes(16 << 30)
+)
+
+// Validate checks each key and what holds between keys, also that each protocol compiles. The error is Errors, each
+// with the key, its place and what to do. Load has called it; call it again after a change.
+func (c Config) Validate() error {
+	v := &validator{src: c.src}
+	v.backend(c)
+	v.archive(c.Archive)
+	v.worker(c.Worker)
+	if c.Live != LiveNone {
+		v.fail("live", "%s", textNoLive)
+	}
+	if len(c.Protocol) == 0 {
+		v.fail("protocols", "there is none; describe at least one, as in the sample that `reprise init` writes")
+	}
+	for _, name := range c.Protocols() {
+		v.protocol(c, name)
+	}
+	return sorted(v.errs)
+}
+
+// validator collects what is wrong.
+type validator struct {
+	src  *source
+	errs Errors
+}
+
+func (v *validator) fail(key, format string, args ...any) {
+	v.errs = append(v.errs, v.src.fault(key, format, args...))
+}
+
+// must reports an error unless ok.
+func (v *validator) must(ok bool, key, format string, args ...any) {
+	if !ok {
+		v.fail(key, format, args...)
+	}
+}
+
+// oneOf reports an error unless the value is among the allowed ones.
+func (v *validator) oneOf(key, value string, allowed ...string) {
+	v.must(slices.Contains(allowed, value), key, "%q is not known; use one of %s", value, strings.Join(allowed, ", "))
+}
+
+func (v *validator) backend(c Config) {
+	if c.Backend == BackendAWS {
+		v.fail("backend", "aws is not built into this version; use local")
+		return
+	}
+	v.oneOf("backend", c.Backend, BackendLocal, BackendAWS)
+	v.must(c.Local.Dir != "", "local.dir", "is empty; name the folder of the databases, such as .reprise")
+	v.must(c.Local.Archive != "", "local.archive", "is empty; name the folder of the archive, or remove the key")
+}
+
+func (v *validator) archive(a Archive) {
+	v.prefix(a.Prefix)
+	if _, err := archive.ParseLayout(a.Layout); err != nil {
+		v.fail("archive.layout", "%v", err)
+	}
+	v.oneOf("archive.tags", a.Tags, TagsAll, TagsFinal, TagsOff)
+}
+
+func (v *validator) prefix(p string) {
+	const key = "archive.prefix"
+	switch {
+	case p == "":
+	case strings.HasPrefix(p, "/"):
+		v.fail(key, "%q begins with '/', but keys do not; write %q", p, strings.TrimLeft(p, "/"))
+	case !strings.HasSuffix(p, "/"):
+		v.fail(key, "%q does not end in '/'; write %q", p, p+"/")
+	case path.Clean(p)+"/" != p || strings.HasPrefix(p, "../"):
+		v.fail(key, "%q is not a clean path; leave out empty parts, '.' and '..'", p)
+	case p == "partials/" || strings.HasPrefix(p, "partials/"):
+		v.fail(key, "partials/ is where Reprise keeps its own objects; keep logs under another prefix")
+	}
+}
+
+func (v *validator) worker(w Worker) {
+	v.must(w.Slots >= 1 && w.Slots <= maxSlots, "worker.slots", "%d is out of range; use 1 to %d", w.Slots, maxSlots)
+	v.must(w.MaxAttempts >= 1 && w.MaxAttempts <= maxAttempts, "worker.max_attempts",
+		"%d is out of range; use 1 to %d", w.MaxAttempts, maxAttempts)
+	v.must(w.Memory >= minMemory && w.Memory <= maxMemory, "worker.memory",
+		"%v is out of range; use %v to %v", w.Memory, minMemory, maxMemory)
+	inRange := v.duration("worker.visibility_timeout", w.VisibilityTimeout, minVisibility, maxVisibility)
+	inRange = v.duration("worker.chunk_time", w.ChunkTime, time.Millisecond, maxVisibility) && inRange
+	inRange = v.duration("worker.reserve", w.Reserve, time.Millisecond, maxVisibility) && inRange
+	v.duration("worker.drain", w.Drain, time.Millisecond, maxDrain)
+	if inRange {
+		v.reserve(w)
+	}
+}
+
+func (v *validator) duration(key string, d, least, most time.Duration) bool {
+	ok := d >= least && d <= most
+	v.must(ok, key, "%v is out of range; use %v to %v", d, brief(least), brief(most))
+	return ok
+}
+
+// reserve holds the budget together: the end of it is kept for the commit, so something must be left before.
+func (v *validator) reserve(w Worker) {
+	const key = "worker.reserve"
+	at := key // shown where the user wrote something: at the other key when the reserve is the default
+	switch {
+	case w.Reserve >= w.VisibilityTimeout:
+		if !v.src.isSet(key) && v.src.isSet("worker.visibility_timeout") {
+			at = "worker.visibility_timeout"
+		}
+		v.fail(at, "reserve (%s%s) must be less than visibility_timeout (%s), or nothing is left to read in; lower reserve or raise visibility_timeout",
+			brief(w.Reserve), v.origin(key), brief(w.VisibilityTimeout))
+	case w.Reserve >= w.ChunkTime:
+		if !v.src.isSet(key) {
+			at = "worker.chunk_time"
+		}
+		v.fail(at, "reserve (%s%s) must be less than chunk_time (%s), or nothing is left to read in; lower reserve or raise chunk_time",
+			brief(w.Reserve), v.origin(key), brief(w.ChunkTime))
+	}
+}
+
+func (v *validator) origin(key string) string {
+	if v.src != nil && !v.src.isSet(key) {
+		return ", the default"
+	}
+	return ""
+}
+
+// brief prints a duration without empty parts: 12h rather than 12h0m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// place of a key below a protocol.
+func protocolKey(protocol string, parts ...string) string {
+	return fmt.Sprintf("protocols.%s%s", protocol, strings.Join(append([]string{""}, parts...), "."))
+}
