@@ -1,8 +1,10 @@
 package logline
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +113,7 @@ func FuzzRegex(f *testing.F) {
 	for _, seed := range []string{"INFO [1] x", "INFO x", "", "x", "\xff [] y"} {
 		f.Add(`(?P<a>\S+)(?: \[(?P<b>\d*)\])? (?P<c>.*)`, []byte(seed))
 		f.Add(`(?P<a>x)|y\Qz`, []byte(seed))
+		f.Add(`(?i)(?P<a>[a-f]+)(?s:.(?P<b>\pL))?(?m:^|$)(?U:(?P<c>x*))`, []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, pattern string, line []byte) {
 		format := Format{Name: "regex", Pattern: pattern}
@@ -127,7 +130,22 @@ func FuzzRegex(f *testing.F) {
 				fields = append(fields, name)
 			}
 		}
-		_, _ = checkParse(t, format, fields, 1, line)
+		values, err := checkParse(t, format, fields, 1, line)
+		// Without \Q, anchoring the text of the pattern has to do the same as what compilePattern does.
+		plain, plainErr := regexp.Compile(`\A(?:` + pattern + `)\z`)
+		if strings.Contains(pattern, `\Q`) || plainErr != nil || errors.Is(err, ErrBlank) {
+			return
+		}
+		groups := plain.FindSubmatch(bytes.TrimSuffix(line, []byte("\r")))
+		if (groups == nil) != (err != nil) {
+			t.Fatalf("%s on %q: %v, want a match: %v", pattern, line, err, groups != nil)
+		}
+		for i := range values {
+			group := groups[plain.SubexpIndex(fields[i])]
+			if string(values[i].Text) != string(appendValid(nil, group)) || values[i].Present() != (group != nil) {
+				t.Fatalf("%s on %q: %s is %q, want %q", pattern, line, fields[i], values[i].Text, group)
+			}
+		}
 	})
 }
 

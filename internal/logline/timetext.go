@@ -147,23 +147,17 @@ func parseDecimal(b []byte, shift int) (Time, error) {
 		return Time{}, ErrBadTime
 	}
 	// Nanoseconds are the digits up to here, zeros appended as needed.
-	places := whole + exponent + maxDigits - shift
-	var nanos uint64
-	for i := 0; i < places; i++ {
-		at := i
-		if i >= whole {
-			at++ // the point
-		}
-		var digit uint64
-		if at < end {
-			digit = uint64(b[at] - '0')
-		} else if nanos == 0 {
-			break // zero stays zero, whatever the exponent
-		}
-		if nanos > (math.MaxInt64+1)/10 {
-			return Time{}, ErrTimeRange
-		}
-		nanos = nanos*10 + digit
+	places := max(whole+exponent+maxDigits-shift, 0)
+	nanos, fits := addDigits(0, b[:min(whole, places)])
+	if more := min(places-whole, fraction); more > 0 && fits {
+		nanos, fits = addDigits(nanos, b[whole+1:whole+1+more])
+	}
+	// Zero stays zero however many there are, and anything else soon fits no longer.
+	for zeros := places - whole - fraction; zeros > 0 && nanos > 0 && fits; zeros-- {
+		nanos, fits = addDigits(nanos, []byte{'0'})
+	}
+	if !fits {
+		return Time{}, ErrTimeRange
 	}
 	digits := uint8(min(max(fraction-exponent+shift, 0), maxDigits))
 	switch {
@@ -175,6 +169,18 @@ func parseDecimal(b []byte, shift int) (Time, error) {
 		return Time{Nanos: math.MinInt64, Digits: digits}, nil
 	}
 	return Time{}, ErrTimeRange
+}
+
+// addDigits appends decimal digits to n, and reports whether the result is at most 9 above 2^63: the caller checks the
+// exact limit, which depends on the sign.
+func addDigits(n uint64, digits []byte) (uint64, bool) {
+	for _, c := range digits {
+		if n > (math.MaxInt64+1)/10 {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
 }
 
 // decimalExponent reads nothing, or an e with an exponent; one beyond ±100,000,000 is taken as that, far
