@@ -45,19 +45,18 @@ func (p *Partial) Size() int {
 	return n
 }
 
-// keepScratch is how much scratch memory in bytes a partial keeps over a Reset.
-const keepScratch = 4 << 20
+// KeptBytes is the most memory in bytes that an empty partial holds: what a Reset may keep. A bound on Size must be
+// well above it.
+const KeptBytes = 2 << 20
 
-// Reset empties the partial. It keeps its memory for the next rows, up to a few MiB a statistic.
+// Reset empties the partial. Its memory is kept for the next rows, unless it is more than KeptBytes.
 func (p *Partial) Reset() {
+	if p.Size() > KeptBytes {
+		*p = *p.prog.NewPartial()
+		return
+	}
 	for _, t := range p.tables {
 		t.reset()
-	}
-	if cap(p.raw) > keepScratch {
-		p.raw = nil
-	}
-	if 8*cap(p.order) > keepScratch {
-		p.order = nil
 	}
 }
 

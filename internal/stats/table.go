@@ -21,9 +21,7 @@ type table struct {
 
 const (
 	minSlots = 16
-	// keepBytes is how much memory a table keeps over a Reset.
-	keepBytes = 8 << 20
-	rowMask   = 1<<32 - 1
+	rowMask  = 1<<32 - 1
 	// spread (2^64 / golden ratio) makes all bits of a hash count for its slot: a part of a fold has rows whose hashes
 	// have some bits in common.
 	spread = 0x9e3779b97f4a7c15
@@ -123,11 +121,8 @@ func (t *table) size() int {
 	return n
 }
 
+// reset drops the rows and keeps the memory.
 func (t *table) reset() {
-	if t.size() > keepBytes {
-		*t = table{stat: t.stat, cols: t.stat.columns()}
-		return
-	}
 	clear(t.slots)
 	t.hashes, t.ends, t.arena = t.hashes[:0], t.ends[:0], t.arena[:0]
 	for _, c := range t.cols {

@@ -121,9 +121,9 @@ type fieldPatcher struct{}
 func (*fieldPatcher) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		switch {
-		case n.Value == "$env":
-		case n.Value == bytesName:
+		switch n.Value {
+		case "$env":
+		case bytesName:
 			ast.Patch(node, &ast.IdentifierNode{Value: asValue + bytesField})
 		default:
 			ast.Patch(node, &ast.IdentifierNode{Value: asValue + n.Value})
