@@ -118,9 +118,9 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, key string) {
 	}
 	switch want := v.Type(); {
 	case kind == "":
-		d.fail(n, key, "is a %s; write %s", kindOf(n), wanted(want))
+		d.fail(n, key, "is %s; write %s", kindOf(n), wanted(want))
 	case wantsText(want) && kind != kindText:
-		d.fail(n, key, "is a %s; write %s", kind, quoted(wanted(want), text))
+		d.fail(n, key, "is %s; write %s", kindOf(n), quoted(wanted(want), text))
 	case !wantsText(want) && kind == kindText && !isNumberText(want):
 		d.fail(n, key, "is text; write %s", wanted(want))
 	default:
@@ -196,7 +196,7 @@ func (d *decoder) ordered(n ast.Node, v reflect.Value, key string) {
 func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
-		d.fail(n, key, "is a %s; write a list, as in [a, b]", kindOf(n))
+		d.fail(n, key, "is %s; write a list, as in [a, b]", kindOf(n))
 		return
 	}
 	all := reflect.MakeSlice(v.Type(), 0, len(seq.Values))
@@ -216,7 +216,7 @@ func (d *decoder) entries(n ast.Node, key string) func(func(string, *ast.Mapping
 	return func(yield func(string, *ast.MappingValueNode) bool) {
 		m, ok := n.(ast.MapNode)
 		if !ok {
-			d.fail(n, key, "is a %s; write a map, one key: value a line", kindOf(n))
+			d.fail(n, key, "is %s; write a map, one key: value a line", kindOf(n))
 			return
 		}
 		seen := map[string]int{}
@@ -224,7 +224,7 @@ func (d *decoder) entries(n ast.Node, key string) func(func(string, *ast.Mapping
 			e := it.KeyValue()
 			name, ok := keyName(e.Key)
 			if !ok {
-				d.fail(e.Key, key, "a key must be a plain name")
+				d.fail(e.Key, key, "%s", badKey(e.Key))
 				continue
 			}
 			at := nodePlace(e.Key)
@@ -242,6 +242,13 @@ func (d *decoder) entries(n ast.Node, key string) func(func(string, *ast.Mapping
 			}
 		}
 	}
+}
+
+func badKey(n ast.MapKeyNode) string {
+	if n.IsMergeKey() {
+		return "merge keys (<<) are not used; write the keys out, or use an alias for the whole map"
+	}
+	return "a key must be a plain name"
 }
 
 func keyName(n ast.Node) (string, bool) {

@@ -35,18 +35,19 @@ func scalarText(n ast.Node) (text, kind string) {
 
 // kindOf names what a node is.
 func kindOf(n ast.Node) string {
-	if _, kind := scalarText(n); kind != "" {
+	switch _, kind := scalarText(n); kind {
+	case kindText:
 		return kind
+	case kindNumber, kindBool:
+		return "a " + kind
 	}
 	switch n.(type) {
 	case ast.MapNode:
-		return "map"
+		return "a map"
 	case *ast.SequenceNode:
-		return "list"
-	case *ast.NullNode:
-		return "null"
+		return "a list"
 	}
-	return "value of another kind"
+	return "something else"
 }
 
 var (

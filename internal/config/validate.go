@@ -114,7 +114,7 @@ func (v *validator) worker(w Worker) {
 
 func (v *validator) duration(key string, d, least, most time.Duration) bool {
 	ok := d >= least && d <= most
-	v.must(ok, key, "%v is out of range; use %v to %v", d, brief(least), brief(most))
+	v.must(ok, key, "%s is out of range; use %s to %s", brief(d), brief(least), brief(most))
 	return ok
 }
 
