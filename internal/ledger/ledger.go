@@ -95,8 +95,9 @@ type ScanParams struct {
 // Claims is what happens to one cursor. Each method is one conditional write of one item.
 type Claims interface {
 	// Claim takes a cursor that is PENDING, or PROCESSING with an owner whose time is over (OwnedUntil <= Now), be it
-	// the same owner: PROCESSING, Epoch+1, NoProgress+1, Owner and OwnedUntil as given; it returns the cursor as it is now, with its partial. Otherwise the error says why and
-	// the cursor returned with it is as it stands: ErrOwned, ErrFinished, ErrFailed, ErrNotFound.
+	// the same owner: PROCESSING, Epoch+1, NoProgress+1, Owner and OwnedUntil as given; it returns the cursor as it is
+	// now, with its partial. Otherwise the error says why and the cursor returned with it is as it stands: ErrOwned,
+	// ErrFinished, ErrFailed, ErrNotFound.
 	Claim(ctx context.Context, c Claim) (Cursor, error)
 	// Commit is the one write by which lines are counted (DESIGN section 6): if Epoch is the cursor's, and Line is
 	// From, and it is PROCESSING, then everything in c replaces what the cursor had, NoProgress is 0 where To > From
@@ -109,7 +110,8 @@ type Claims interface {
 	// What is committed stays. If Epoch is the cursor's and it is not FINISHED or FAILED; otherwise ErrFenced.
 	Settle(ctx context.Context, s Settle) error
 	// Reopen is the redrive of a FAILED cursor: PENDING at line 0 with the ETag and size given, no partial, segments,
-	// rejects or receipt, no accounts, Epoch+1, NoProgress 0; Error and Note stay. If it is FAILED and Epoch is the cursor's; otherwise ErrFenced.
+	// rejects or receipt, no accounts, Epoch+1, NoProgress 0; Error and Note stay. If it is FAILED and Epoch is the
+	// cursor's; otherwise ErrFenced.
 	Reopen(ctx context.Context, r Reopen) error
 }
 

@@ -55,10 +55,10 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
 		ok, err := changed(tx.ExecContext(ctx, `
 			UPDATE cursors SET state = ?, line = ?, state_change = ?,
-				owner = iif(?, owner, ''), owned_until = iif(?, owned_until, 0), no_progress = iif(?, 0, no_progress),
+				owner = iif(?, owner, ''), owned_until = iif(?, iif(? = 0, owned_until, ?), 0), no_progress = iif(?, 0, no_progress),
 				read = ?, counted = ?, after_cutoff = ?, rejected = ?, blank = ?, consumed = ?, bytes = ?, row_count = ?, rest = ?
 			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND line = ? AND state = 'PROCESSING'`,
-			c.State, c.To, nanos(c.Now), keeps, keeps, progress,
+			c.State, c.To, nanos(c.Now), keeps, keeps, nanos(c.Until), nanos(c.Until), progress,
 			a.Read, a.Counted, a.AfterCutoff, a.Rejected, a.Blank, a.Consumed, a.Bytes, c.Rows, text,
 			c.ID.Replay, fold, c.ID.Key, c.Epoch, c.From))
 		if err != nil {
