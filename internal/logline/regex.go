@@ -32,13 +32,15 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	if pattern == "" {
 		return nil, fmt.Errorf("pattern: missing; format regex needs an expression with a named group per field")
 	}
-	// It is parsed by itself first, and printed again: so that "a)|(b" cannot break out of the group below, nor
-	// an open \Q take it in.
-	tree, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
+	// It is compiled by itself first, so that nothing like "a)|(b" can break out of the group around it.
+	if _, err := syntax.Parse(pattern, syntax.Perl); err != nil {
 		return nil, fmt.Errorf("pattern: %w; see https://pkg.go.dev/regexp/syntax", err)
 	}
-	re, err := regexp.Compile(`\A(?:` + tree.String() + `)\z`)
+	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	if err != nil {
+		// It is right by itself, so it leaves a \Q open, which swallows what stands behind it.
+		re, err = regexp.Compile(`\A(?:` + pattern + `\E)\z`)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("pattern: %w", err)
 	}
