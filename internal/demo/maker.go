@@ -70,10 +70,7 @@ const flushAt = 256 << 10
 func (m *maker) make(ctx context.Context, o *object) error {
 	path := filepath.Join(m.dir, filepath.FromSlash(o.key))
 	return replace(path, func(f *os.File) error {
-		w, err := m.compressor(f, o)
-		if err != nil {
-			return err
-		}
+		w := m.compressor(f, o)
 		if err := m.write(ctx, w, o); err != nil {
 			return err
 		}
@@ -129,7 +126,7 @@ func (m *maker) write(ctx context.Context, w *members, o *object) error {
 }
 
 // compressor gives the writer of an object's codec.
-func (m *maker) compressor(f *os.File, o *object) (*members, error) {
+func (m *maker) compressor(f *os.File, o *object) *members {
 	w := &members{size: o.member, left: o.member, open: func() (io.WriteCloser, error) { return keepOpen{f}, nil }}
 	switch o.codec {
 	case codecGzip:
@@ -137,7 +134,7 @@ func (m *maker) compressor(f *os.File, o *object) (*members, error) {
 	case codecZstd:
 		w.open = func() (io.WriteCloser, error) { return zstd.NewWriter(f, zstd.WithEncoderConcurrency(1)) }
 	}
-	return w, nil
+	return w
 }
 
 // members writes one gzip member, or zstd frame, after the other. They end between lines.

@@ -1,0 +1,80 @@
+# Go alone is needed for build, test and demo; the race detector needs a C compiler too, lint fetches its tool itself.
+
+SHELL       := /bin/bash -o pipefail
+BIN         := bin
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+LINT        := $(BIN)/golangci-lint
+LINT_VERSION := v2.15.0
+# Packages that the race detector runs over: end-to-end tests start processes of their own, and have a step.
+RACE_PACKAGES = $$($(GO) list ./... | grep -v '/internal/e2e')
+FUZZTIME    ?= 30s
+BENCHTIME   ?= 1s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/reprise, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/reprise ./cmd/reprise
+
+.PHONY: test
+test: ## run all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run all tests but the end-to-end ones under the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACE_PACKAGES)
+
+.PHONY: e2e
+e2e: ## run the end-to-end tests: the built program, several processes, kill -9
+	@if [ -d internal/e2e ]; then $(GO) test -count=1 -timeout 10m ./internal/e2e/...; else echo 'no internal/e2e'; fi
+
+# The wanted version is part of the check, so that another one is replaced.
+.PHONY: lint-tool
+lint-tool:
+	@$(LINT) version 2>/dev/null | grep -qF 'version $(LINT_VERSION:v%=%) ' || \
+		GOBIN=$(abspath $(BIN)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+.PHONY: lint
+lint: lint-tool ## check style, errors and layers
+	$(LINT) run ./...
+
+.PHONY: vet
+vet: ## run go vet
+	$(GO) vet ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME each
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: bench
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+.PHONY: cover
+cover: ## measure how much the tests cover
+	$(GO) test -coverprofile coverage.out -coverpkg ./... ./...
+	$(GO) tool cover -func coverage.out | tail -n 1
+
+.PHONY: demo
+demo: build ## make an archive, replay it, kill a worker, compare the results
+	./$(BIN)/reprise demo
+
+.PHONY: check
+check: export REPRISE_REQUIRE = all
+check: ## everything that CI asks for
+	$(MAKE) build
+	$(MAKE) vet
+	$(MAKE) lint
+	$(MAKE) race
+	$(MAKE) e2e
+	$(MAKE) fuzz FUZZTIME=3s
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN) coverage.out
