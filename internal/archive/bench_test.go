@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -93,7 +94,7 @@ func read(b *testing.B, o *object, p archive.LinesParams) (lines int64) {
 	}
 	for {
 		if _, err := l.Next(); err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				b.Fatal(err)
 			}
 			_ = l.Close()

@@ -55,7 +55,7 @@ func TestCutOff(t *testing.T) {
 					lines, _, err = collect(t, l, int64(n))
 					_ = l.Close()
 				}
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					// A boundary in the middle of a line is clean as well; only what was read can show that.
 					if !clean[int64(n)] && !strings.HasSuffix(coding, "anywhere") && !strings.HasPrefix(coding, "zstd by") && !strings.Contains(coding, "empty") {
 						t.Errorf("cut at byte %d of %d: nothing noticed", n, len(data))
@@ -92,7 +92,7 @@ func TestFlippedBits(t *testing.T) {
 				}
 				lines, _, err := collect(t, l, int64(len(bad)))
 				_ = l.Close()
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					prefix(t, fmt.Sprintf("bit in byte %d", n), lines, text)
 					continue
 				}
@@ -211,7 +211,7 @@ func TestBodyFails(t *testing.T) {
 				prefix(t, what, lines, text)
 				// The next try goes on from there.
 				rest, _, err := collect(t, open(t, &object{data: data}, archive.LinesParams{Frame: frame, Line: int64(len(lines))}), int64(len(data)))
-				if err != io.EOF {
+				if !errors.Is(err, io.EOF) {
 					t.Fatalf("%s: %v", what, err)
 				}
 				equal(t, what, append(lines, rest...), reference(text, 0, 1<<20))
@@ -228,7 +228,7 @@ func TestOddReaders(t *testing.T) {
 			"one byte": iotest.OneByteReader, "half": iotest.HalfReader, "data and error": iotest.DataErrReader,
 		} {
 			lines, _, err := collect(t, open(t, &object{data: data, wrap: wrap}, archive.LinesParams{Buffer: 100}), int64(len(data)))
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				t.Errorf("%s, %s: %v", coding, name, err)
 			}
 			equal(t, coding+", "+name, lines, reference(text, 0, 1<<20))

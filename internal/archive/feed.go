@@ -40,7 +40,7 @@ func (f *feed) offset() int64 { return f.size - f.src.left - int64(f.br.Buffered
 // a bad stream, so the connection is asked first.
 func (f *feed) failure(inside string, err error) error {
 	switch {
-	case f.src.err == errLonger:
+	case errors.Is(f.src.err, errLonger):
 		return &damage{reason: fmt.Sprintf("longer than its %d bytes", f.size)}
 	case f.src.err != nil:
 		return f.src.err
@@ -54,6 +54,9 @@ func (f *feed) release() {
 	f.br.Reset(nil)
 	feedPool.Put(f.br)
 }
+
+// isEOF knows the end of a body. A wrapped io.EOF is none: HTTP clients report a lost connection so.
+func isEOF(err error) bool { return err == io.EOF } //nolint:errorlint // see above
 
 // source is the body, held to the length it should have. It remembers how the body failed.
 type source struct {
@@ -81,7 +84,7 @@ func (s *source) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case !errors.Is(err, io.EOF):
+	case !isEOF(err):
 		s.err = err
 	case s.left > 0:
 		// The object has these bytes, the connection lost them: to be tried again, not corruption.
@@ -102,7 +105,7 @@ func (s *source) end() error {
 			s.err = errLonger
 		case err == nil:
 			continue
-		case errors.Is(err, io.EOF):
+		case isEOF(err):
 			s.ended = true
 			return io.EOF
 		default:

@@ -52,7 +52,7 @@ func readAnything(t *testing.T, data []byte, codec string, p archive.LinesParams
 			t.Error(cerr)
 		}
 	}
-	if err != nil && err != io.EOF && !errors.Is(err, archive.ErrCorrupt) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, archive.ErrCorrupt) {
 		t.Errorf("%v is neither an end nor corruption", err)
 	}
 }

@@ -25,7 +25,7 @@ func newGzipStream(f *feed) *gzipStream {
 func (s *gzipStream) next() error {
 	head, err := s.f.br.Peek(len(gzipMagic))
 	switch {
-	case err != nil && err != io.EOF:
+	case err != nil && !isEOF(err):
 		return s.f.failure("a gzip header", err)
 	case len(head) == 0:
 		return io.EOF
@@ -47,7 +47,7 @@ func (s *gzipStream) next() error {
 func (s *gzipStream) Read(p []byte) (int, error) {
 	n, err := s.z.Read(p)
 	switch {
-	case err == nil, err == io.EOF:
+	case err == nil, isEOF(err):
 		return n, err
 	case errors.Is(err, gzip.ErrChecksum):
 		return n, &damage{reason: "wrong checksum or length of a gzip member"}

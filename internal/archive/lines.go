@@ -13,6 +13,8 @@ import (
 const (
 	defaultMaxLine = 1 << 20
 	defaultBuffer  = 256 << 10
+	// minTail is the least, in bytes, that the rest of a line longer than MaxLine is skipped by.
+	minTail = 4 << 10
 	// maxPooled is the largest buffer, in bytes, that is kept for the next object.
 	maxPooled = 2 << 20
 )
@@ -30,7 +32,7 @@ type LinesParams struct {
 	Frame   Frame  // where to begin; the zero Frame is the start of the object
 	Line    int64  // the first line to hand out, at least Frame.Line; the lines between are skipped
 	MaxLine int    // bytes of a line, without its newline; default 1 MiB
-	Buffer  int    // bytes of text read ahead; default 256 KiB. Memory is bounded by MaxLine + Buffer + the decoder
+	Buffer  int    // bytes of text read ahead; default 256 KiB; grows to no more than MaxLine + Buffer (or + 4 KiB)
 }
 
 func (p *LinesParams) normalize() error {
@@ -106,7 +108,7 @@ func OpenLines(ctx context.Context, a Archive, p LinesParams) (*Lines, error) {
 	}
 	l := &Lines{
 		ctx: ctx, body: body, feed: newFeed(body, p.Frame.Offset, p.Size), key: p.Key,
-		limit: p.MaxLine + p.Buffer, maxLine: p.MaxLine,
+		limit: p.MaxLine + max(p.Buffer, minTail), maxLine: p.MaxLine,
 		at: p.Frame.Line, from: p.Line, start: p.Frame, ended: true,
 	}
 	l.stream, l.codec, err = openStream(l.feed, p.Key, p.Frame)
@@ -147,7 +149,7 @@ func (l *Lines) Next() (Line, error) {
 			return l.tooLong()
 		}
 		if !l.fill() {
-			if l.cause == io.EOF && l.r < l.w {
+			if isEOF(l.cause) && l.r < l.w {
 				return l.take(l.w, l.w), nil
 			}
 			return Line{}, l.fail()
@@ -181,7 +183,7 @@ func (l *Lines) tooLong() (Line, error) {
 			end, next = head+i, head+i+1
 		} else if more {
 			continue
-		} else if l.cause != io.EOF {
+		} else if !isEOF(l.cause) {
 			return Line{}, l.fail()
 		}
 		line := l.take(end, next)
@@ -214,11 +216,11 @@ func (l *Lines) skip() error {
 		if l.fill() {
 			continue
 		}
-		if l.cause == io.EOF && l.mid {
+		if isEOF(l.cause) && l.mid {
 			l.at++ // a last line without a newline
 			l.mid = false
 		}
-		if l.cause == io.EOF && l.at < l.from {
+		if isEOF(l.cause) && l.at < l.from {
 			l.cause = &damage{reason: fmt.Sprintf("it ends before line %d, where reading was to go on", l.from)}
 		}
 		return l.fail()
@@ -248,7 +250,7 @@ func (l *Lines) fill() bool {
 		n, err := l.stream.Read(l.buf[l.w:])
 		l.w += n
 		switch {
-		case err == io.EOF:
+		case isEOF(err):
 			l.ended = true
 			return true
 		case err != nil:
@@ -306,7 +308,7 @@ func (l *Lines) fail() error {
 
 // describe adds the place to an error of the stream or the body.
 func (l *Lines) describe(err error) error {
-	if err == io.EOF {
+	if isEOF(err) {
 		return io.EOF
 	}
 	if d, ok := errors.AsType[*damage](err); ok {

@@ -87,7 +87,7 @@ func collect(t testing.TB, l *archive.Lines, size int64) ([]got, []archive.Frame
 			if _, again := l.Next(); again != err {
 				t.Errorf("after %v Next returns %v", err, again)
 			}
-			if err == io.EOF && l.Consumed() != size {
+			if errors.Is(err, io.EOF) && l.Consumed() != size {
 				t.Errorf("consumed %d of %d at the end", l.Consumed(), size)
 			}
 			return lines, frames, err

@@ -61,7 +61,7 @@ func openStream(f *feed, key string, at Frame) (stream, string, error) {
 // name in .gz is read as text (some tools decompress on the way and keep the name), anything else is damage.
 func sniff(f *feed, key string) (string, error) {
 	head, err := f.br.Peek(sniffLen)
-	if err != nil && err != io.EOF {
+	if err != nil && !isEOF(err) {
 		return "", f.failure("its first bytes", err)
 	}
 	switch {
@@ -111,7 +111,7 @@ func (s *plainStream) next() error {
 
 func (s *plainStream) Read(p []byte) (int, error) {
 	n, err := s.f.br.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !isEOF(err) {
 		err = s.f.failure("it", err)
 	}
 	return n, err

@@ -44,7 +44,7 @@ func (s *zstdStream) next() error {
 	for {
 		head, err := s.f.br.Peek(zstd.HeaderMaxSize)
 		switch {
-		case err != nil && err != io.EOF:
+		case err != nil && !isEOF(err):
 			return s.f.failure("a zstd header", err)
 		case len(head) == 0:
 			return io.EOF
@@ -92,7 +92,7 @@ func (s *zstdStream) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case err == io.EOF && s.frame.atEnd():
+	case isEOF(err) && s.frame.atEnd():
 		return n, io.EOF
 	case errors.Is(err, zstd.ErrCRCMismatch):
 		return n, &damage{reason: "wrong checksum of a zstd frame"}
@@ -136,7 +136,7 @@ func (z *zstdFrame) Read(p []byte) (int, error) {
 	}
 	n, err := z.br.Read(p)
 	z.left -= n
-	if err == io.EOF {
+	if isEOF(err) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -157,7 +157,7 @@ func (z *zstdFrame) advance() error {
 		return nil
 	}
 	b, err := z.br.Peek(headerLen)
-	if err == io.EOF {
+	if isEOF(err) {
 		return io.ErrUnexpectedEOF
 	}
 	if err != nil {

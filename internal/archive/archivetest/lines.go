@@ -98,7 +98,7 @@ func readLines(tb testing.TB, a archive.Archive, o archive.Object, from archive.
 			frames = append(frames, f)
 		}
 		line, err := l.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -146,7 +146,7 @@ func benchLines(b *testing.B, s Store) {
 		for err == nil {
 			_, err = l.Next()
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			b.Fatal(err)
 		}
 		_ = l.Close()

@@ -20,10 +20,11 @@ func wantTags(tb testing.TB, a archive.Archive, key string, want tagMap) {
 	}
 }
 
-func merge(tb testing.TB, a archive.Archive, key string, set tagMap, remove ...string) {
+// merge changes tags of a/1.
+func merge(tb testing.TB, a archive.Archive, set tagMap, remove ...string) {
 	tb.Helper()
-	if err := a.MergeTags(tb.Context(), key, set, remove); err != nil {
-		tb.Errorf("MergeTags(%s, %v, %v): %v", key, set, remove, err)
+	if err := a.MergeTags(tb.Context(), "a/1", set, remove); err != nil {
+		tb.Errorf("MergeTags(%v, %v): %v", set, remove, err)
 	}
 }
 
@@ -36,19 +37,19 @@ func testTags(t *testing.T, h Harness) {
 	put(t, s, "a/1", "a/2")
 	before := stat(t, s, "a/1")
 	wantTags(t, s, "a/1", tagMap{})
-	merge(t, s, "a/1", nil)
-	merge(t, s, "a/1", nil, "none")
+	merge(t, s, nil)
+	merge(t, s, nil, "none")
 	wantTags(t, s, "a/1", tagMap{})
-	merge(t, s, "a/1", tagMap{"team": "dns logs", "cost": ""})
-	merge(t, s, "a/1", tagMap{"REPLAY": "PENDING", "REPLAY_LINE": "0", "STATE_CHANGE": "2024-02-29T23:59:59Z"})
-	merge(t, s, "a/1", tagMap{"REPLAY": "PROCESSING"})
-	merge(t, s, "a/1", tagMap{"REPLAY": "PROCESSING"}) // nothing changes
+	merge(t, s, tagMap{"team": "dns logs", "cost": ""})
+	merge(t, s, tagMap{"REPLAY": "PENDING", "REPLAY_LINE": "0", "STATE_CHANGE": "2024-02-29T23:59:59Z"})
+	merge(t, s, tagMap{"REPLAY": "PROCESSING"})
+	merge(t, s, tagMap{"REPLAY": "PROCESSING"}) // nothing changes
 	want := tagMap{"team": "dns logs", "cost": "", "REPLAY": "PROCESSING", "REPLAY_LINE": "0", "STATE_CHANGE": "2024-02-29T23:59:59Z"}
 	wantTags(t, s, "a/1", want)
 	wantTags(t, s, "a/2", tagMap{})
-	merge(t, s, "a/1", tagMap{"größe": "+-=._:/@ ä"}, "REPLAY", "REPLAY_LINE", "STATE_CHANGE", "none")
+	merge(t, s, tagMap{"größe": "+-=._:/@ ä"}, "REPLAY", "REPLAY_LINE", "STATE_CHANGE", "none")
 	wantTags(t, s, "a/1", tagMap{"team": "dns logs", "cost": "", "größe": "+-=._:/@ ä"})
-	merge(t, s, "a/1", nil, "team", "cost", "größe")
+	merge(t, s, nil, "team", "cost", "größe")
 	wantTags(t, s, "a/1", tagMap{})
 	if after := stat(t, s, "a/1"); after.ETag != before.ETag {
 		t.Errorf("tags have changed the ETag from %s to %s", before.ETag, after.ETag)
@@ -62,16 +63,16 @@ func testTagLimits(t *testing.T, h Harness) {
 	for i := range archive.MaxTags {
 		ten[fmt.Sprintf("k%d", i)] = "v"
 	}
-	merge(t, s, "a/1", ten)
+	merge(t, s, ten)
 	wantTags(t, s, "a/1", ten)
 	err := s.MergeTags(t.Context(), "a/1", tagMap{"eleventh": "v", "k0": "changed"}, nil)
 	wantErr(t, "an eleventh tag", err, archive.ErrTooManyTags, "a/1")
 	wantTags(t, s, "a/1", ten)
-	merge(t, s, "a/1", tagMap{"eleventh": "v"}, "k0")
+	merge(t, s, tagMap{"eleventh": "v"}, "k0")
 	delete(ten, "k0")
 	ten["eleventh"] = "v"
 	wantTags(t, s, "a/1", ten)
-	merge(t, s, "a/1", tagMap{"k1": strings.Repeat("ä", 256)})
+	merge(t, s, tagMap{"k1": strings.Repeat("ä", 256)})
 	ten["k1"] = strings.Repeat("ä", 256)
 	for _, bad := range []tagMap{{"": "v"}, {strings.Repeat("k", 129): "v"}, {"k1": strings.Repeat("v", 257)}, {"k1": "a\nb"}, {"k1": "a,b"}} {
 		if err := s.MergeTags(t.Context(), "a/1", bad, nil); err == nil || !strings.Contains(err.Error(), "a/1") {
@@ -85,10 +86,10 @@ func testTagLimits(t *testing.T, h Harness) {
 func testTagsOfNewVersion(t *testing.T, h Harness) {
 	s := h.New(t)
 	s.Put(t, "a/1", []byte("one"))
-	merge(t, s, "a/1", tagMap{"k": "v"})
+	merge(t, s, tagMap{"k": "v"})
 	s.Put(t, "a/1", []byte("two"))
 	wantTags(t, s, "a/1", tagMap{})
-	merge(t, s, "a/1", tagMap{"l": "w"})
+	merge(t, s, tagMap{"l": "w"})
 	wantTags(t, s, "a/1", tagMap{"l": "w"})
 	s.Delete(t, "a/1")
 	_, err := s.Tags(t.Context(), "a/1")

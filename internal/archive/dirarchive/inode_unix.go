@@ -10,7 +10,7 @@ import (
 // inode tells two files of one name, one time and one size apart.
 func inode(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
+		return st.Ino
 	}
 	return 0
 }

@@ -29,7 +29,7 @@ func (a *Archive) List(ctx context.Context, prefix, after string) iter.Seq2[arch
 				return // no key of a directory begins like that
 			}
 		}
-		if err := w.enter(a.root, name, dir); err != nil && err != errStop {
+		if err := w.enter(a.root, name, dir); err != nil && !errors.Is(err, errStop) {
 			yield(archive.Object{}, fmt.Errorf("listing %q: %w", prefix, err))
 		}
 	}
