@@ -197,8 +197,7 @@ func (p *Partial) mergeTable(t *table, b []byte, keep func(uint64) bool) ([]byte
 	if err != nil || n == 0 {
 		return b, err
 	}
-	// Every row takes two bytes of key and one of each measure at least.
-	if n > uint64(len(b)) {
+	if n > uint64(len(b)/t.stat.leastRow()) {
 		return nil, errLength
 	}
 	rows := p.order[:0]
@@ -236,6 +235,16 @@ func (p *Partial) mergeTable(t *table, b []byte, keep func(uint64) bool) ([]byte
 		}
 	}
 	return b, nil
+}
+
+// leastRow is how many bytes of a payload a row takes at least: two lengths of its key, a byte for each measure and for
+// each bucket of a histogram. It keeps a forged number of rows from setting memory aside.
+func (s *statistic) leastRow() int {
+	n := 2
+	for _, m := range s.measures {
+		n += 1 + len(m.bounds)
+	}
+	return n
 }
 
 // ascends reports whether a key whose rest is next follows one whose rest is last, where both differ at once.

@@ -31,7 +31,7 @@ func goldenLines() []string {
 	for i := range 400 { // a sketch with few registers, and one with many
 		lines = append(lines, line("a", "sparse", "n", i), line("a", "dense", "n", i))
 	}
-	for i := range 20_000 {
+	for i := range 5_000 {
 		lines = append(lines, line("a", "dense", "n", i))
 	}
 	return lines
