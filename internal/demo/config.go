@@ -14,6 +14,11 @@ local:
 archive:
   prefix: logs/
   layout: "{protocol}/{yyyy}/{mm}/{dd}/{hh}-{rest}"
+worker:                                 # short, so that the demo shows a killed worker's work come back
+  slots: 1
+  visibility_timeout: 3s
+  chunk_time: 2s
+  reserve: 1s
 
 protocols:
   dns:                                  # Zeek's dns.log as JSON

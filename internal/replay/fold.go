@@ -32,9 +32,8 @@ func (d *Driver) tryFold(ctx context.Context, r ledger.Replay) error {
 		return d.wait(ctx, r.ID, ledger.Running, fmt.Sprintf("%d objects to be read", s.Open()))
 	case s.Total().Objects != r.Listing.Objects:
 		return d.wait(ctx, r.ID, ledger.Running, fmt.Sprintf("%d objects were listed, the ledger has %d", r.Listing.Objects, s.Total().Objects))
-	case failed > 0 && (r.Accepted == nil || failed > r.Accepted.Objects):
-		return d.wait(ctx, r.ID, ledger.Running, fmt.Sprintf(
-			"%d objects are FAILED: redrive them after a fix, or leave them out with reprise finish --accept-failed", failed))
+	case held(r, failed):
+		return d.wait(ctx, r.ID, ledger.Running, failedObjects(failed))
 	}
 	parts, err := d.parts(ctx, r, s)
 	if err != nil {
@@ -152,7 +151,7 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 		if audit.foldIsStale() {
 			return d.foldAgain(ctx, r, s, "its receipts do not add up")
 		}
-		return d.wait(ctx, r.ID, ledger.Folding, "the accounts do not close: see reprise certify "+r.ID)
+		return d.wait(ctx, r.ID, ledger.Folding, openAccounts(r.ID))
 	}
 	if r, err = d.promote(ctx, r.ID); err != nil || !r.Promoted {
 		return err

@@ -34,6 +34,7 @@ func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.R
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	p := page{d: d, layout: layout}
+	defer d.release(ctx, r.ID)
 	for r.State == ledger.Starting {
 		if err := d.lease(ctx, r.ID); err != nil {
 			return err
@@ -62,6 +63,15 @@ func (d *Driver) lease(ctx context.Context, id string) error {
 		return fmt.Errorf("lease of %s, held by %s: %w", id, l.Owner, err)
 	}
 	return nil
+}
+
+// release frees a lease at the end of a step, so that the next process need not wait for its end.
+func (d *Driver) release(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Lease)
+	defer cancel()
+	if err := d.o.Ledger.ReleaseLease(ctx, "replay#"+id, d.o.Owner); err != nil {
+		d.o.Log.Info("releasing a lease", zap.String("replay", id), zap.Error(err))
+	}
 }
 
 // page is one step of a listing.

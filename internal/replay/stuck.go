@@ -38,7 +38,9 @@ func (d *Driver) bringBack(ctx context.Context, active []ledger.Replay) error {
 		if err := d.lease(ctx, r.ID); err != nil {
 			return err
 		}
-		if err := d.resend(ctx, r); err != nil {
+		err := d.resend(ctx, r)
+		d.release(ctx, r.ID)
+		if err != nil {
 			return fmt.Errorf("replay %s: %w", r.ID, err)
 		}
 	}
@@ -104,6 +106,7 @@ func (d *Driver) readDeadLetters(ctx context.Context, _ []ledger.Replay) error {
 	if err := d.lease(ctx, "dead-letters"); err != nil {
 		return err
 	}
+	defer d.release(ctx, "dead-letters")
 	again := false
 	moved, dropped, err := queue.Move(ctx, d.o.DeadLetters, d.o.Queue, deadLetterWalk, 0, func(m queue.Message) (queue.Fate, error) {
 		fate, unsure, err := d.judge(ctx, m)

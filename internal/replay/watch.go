@@ -65,6 +65,7 @@ func (d *Driver) step(ctx context.Context, r ledger.Replay) error {
 	if err := d.lease(ctx, r.ID); err != nil {
 		return err
 	}
+	defer d.release(ctx, r.ID)
 	switch r.State {
 	case ledger.Starting:
 		return d.Continue(ctx, r.ID, nil)

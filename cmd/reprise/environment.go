@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/seed-56345083/reprise/internal/app"
+	"github.com/seed-56345083/reprise/internal/config"
+)
+
+var (
+	errConfig = errors.New("reading the configuration")
+	errCheck  = errors.New("a check did not hold")
+)
+
+// load reads the configuration.
+func (e *environment) load() (config.Config, error) {
+	c, err := config.Load(e.commands.Config, os.Environ())
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", errConfig, err)
+	}
+	return c, nil
+}
+
+// open reads the configuration and opens the backend. level is the least that is logged where no flag says otherwise.
+func (e *environment) open(level zapcore.Level) (*app.App, error) {
+	c, err := e.load()
+	if err != nil {
+		return nil, err
+	}
+	log, err := e.logger(level)
+	if err != nil {
+		return nil, err
+	}
+	return app.Open(e, c, log)
+}
+
+// logger writes to standard error: for people on a terminal, otherwise JSON.
+func (e *environment) logger(level zapcore.Level) (*zap.Logger, error) {
+	if name := e.commands.LogLevel; name != "" {
+		var err error
+		if level, err = zapcore.ParseLevel(name); err != nil {
+			return nil, fmt.Errorf("%w: %w", app.ErrUsage, err)
+		}
+	}
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.TimeKey, encoding.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
+	encoding.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(encoding)
+	if isTerminal(e.err) {
+		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05")
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(e.err)), level)), nil
+}
+
+// closing closes the app at a command's end and keeps its error where there was none before.
+func closing(a *app.App, err *error) {
+	if e := a.Close(); e != nil && *err == nil {
+		*err = e
+	}
+}
+
+// isTerminal reports whether w shows what is written to it to a person.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// printJSON writes a value for a program to read.
+func (e *environment) printJSON(v any) error {
+	encoder := json.NewEncoder(e.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// newTable is a plain table on standard output.
+func (e *environment) newTable(header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(e.out)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.AppendHeader(table.Row(header))
+	return t
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/seed-56345083/reprise/internal/app"
+	"github.com/seed-56345083/reprise/internal/config"
+)
+
+type initCommand struct {
+	File string `arg:"" optional:"" default:"reprise.yaml" type:"path" help:"The file to write; it must not exist."`
+}
+
+// Run writes the sample configuration, and never over a file that is there.
+func (c *initCommand) Run(e *environment) error {
+	f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%w: %s exists already; name another file, or remove it", app.ErrUsage, c.File)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the sample configuration: %w", err)
+	}
+	if _, err := f.WriteString(config.Sample()); err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", c.File, err), f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("writing %s: %w", c.File, err)
+	}
+	fmt.Fprintf(e.err, "%s is written. Set local.archive and the protocols, then: reprise config check, reprise start, reprise run --once\n", c.File)
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+type listCommand struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// Run lists protocols and replays.
+func (c *listCommand) Run(e *environment) (err error) {
+	a, err := e.open(zapcore.WarnLevel)
+	if err != nil {
+		return err
+	}
+	defer closing(a, &err)
+	protocols, err := a.Ledger().Protocols(e)
+	if err != nil {
+		return fmt.Errorf("reading the protocols: %w", err)
+	}
+	replays, err := a.Ledger().Replays(e)
+	if err != nil {
+		return fmt.Errorf("reading the replays: %w", err)
+	}
+	if c.JSON {
+		if protocols == nil {
+			protocols = []ledger.Protocol{}
+		}
+		if replays == nil {
+			replays = []ledger.Replay{}
+		}
+		return e.printJSON(map[string]any{"protocols": protocols, "replays": replays})
+	}
+	t := e.newTable("protocol", "serving", "building", "previous", "cutoff", "replay")
+	for _, p := range protocols {
+		t.AppendRow([]any{p.Name, number(p.Serving), number(p.Building), number(p.Previous), p.Cutoff.Format(time.RFC3339), p.Replay})
+	}
+	t.Render()
+	fmt.Fprintln(e.out)
+	t = e.newTable("replay", "state", "protocols", "objects", "started")
+	for _, r := range replays {
+		var names []string
+		for _, p := range r.Protocols {
+			names = append(names, p.Name)
+		}
+		t.AppendRow([]any{r.ID, r.State, strings.Join(names, " "), r.Listing.Objects, r.Created.Local().Format(time.DateTime)})
+	}
+	t.Render()
+	return nil
+}
+
+// number prints a generation, or nothing where there is none.
+func number(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}

@@ -1,0 +1,105 @@
+// Command reprise replays log archives into fresh statistics, exactly once, while the live stream keeps running.
+// Each command is a file of this package: it reads its flags, calls package app, and prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/seed-56345083/reprise/internal/app"
+	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/replay"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// Exit codes (DESIGN section 12).
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration
+	exitCheck  = 3 // a check did not hold
+)
+
+type commands struct {
+	Config   string `short:"c" placeholder:"FILE" type:"path" help:"The configuration file (default: $$REPRISE_CONFIG, or reprise.yaml here)."`
+	LogLevel string `placeholder:"LEVEL" enum:"debug,info,warn,error," default:"" help:"Least level that is logged: debug, info, warn or error. Daemons log from info on, other commands from warn."`
+
+	Demo      demoCommand    `cmd:"" help:"Make an archive, replay it with several workers, kill one, and compare the results."`
+	Init      initCommand    `cmd:"" help:"Write a sample configuration."`
+	ConfigCmd configCommand  `cmd:"" name:"config" help:"Look at the configuration."`
+	Start     startCommand   `cmd:"" help:"Start a replay: open fresh statistics, list the archive, enqueue its objects. Prints the replay's id."`
+	Work      workCommand    `cmd:"" help:"Run workers until stopped."`
+	Watch     watchCommand   `cmd:"" help:"Run the watcher until stopped: it folds, finishes, and brings back what got stuck."`
+	Run       runCommand     `cmd:"" help:"Run all roles in one process."`
+	Status    statusCommand  `cmd:"" help:"Show how far replays are, and what they wait for."`
+	List      listCommand    `cmd:"" help:"List the protocols with their generations, and the replays."`
+	Objects   objectsCommand `cmd:"" help:"List the objects of a replay."`
+	Stats     statsCommand   `cmd:"" help:"Print the rows of a statistic."`
+	Finish    finishCommand  `cmd:"" help:"Finish a replay now, or leave out what has failed."`
+	Certify   certifyCommand `cmd:"" help:"Add a replay's accounts up: what was listed, read, counted and folded."`
+	Version   versionCommand `cmd:"" help:"Print the version."`
+}
+
+// environment is what a command gets beside its flags.
+type environment struct {
+	context.Context
+	commands *commands
+	args     []string // of the whole program, for the commands that start it again
+	out      io.Writer
+	err      io.Writer
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	var c commands
+	helped := -1
+	parser, err := kong.New(&c, kong.Name("reprise"), kong.Writers(stdout, stderr),
+		kong.Description("Rebuilds the statistics of a log pipeline from its archive, exactly once."),
+		kong.UsageOnError(), kong.Exit(func(code int) { helped = code }))
+	if err != nil {
+		fmt.Fprintln(stderr, "reprise:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if helped >= 0 { // --help was printed
+		return helped
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "reprise: %v; see reprise --help\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal stops cleanly; with the handler gone, the second one ends the process.
+	context.AfterFunc(ctx, stop)
+	err = parsed.Run(&environment{Context: ctx, commands: &c, out: stdout, err: stderr})
+	if err != nil {
+		fmt.Fprintln(stderr, "reprise:", err)
+	}
+	return exitCode(err)
+}
+
+// exitCode maps an error to the program's exit code.
+func exitCode(err error) int {
+	var wrong config.Errors
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &wrong), errors.Is(err, app.ErrUsage), errors.Is(err, os.ErrNotExist) && errors.Is(err, errConfig):
+		return exitUsage
+	case errors.Is(err, replay.ErrHeld), errors.Is(err, errCheck):
+		return exitCheck
+	default:
+		return exitFailed
+	}
+}

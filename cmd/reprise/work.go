@@ -1,0 +1,15 @@
+package main
+
+import "go.uber.org/zap/zapcore"
+
+type workCommand struct{}
+
+// Run runs workers until a signal, then hands back what they hold.
+func (c *workCommand) Run(e *environment) (err error) {
+	a, err := e.open(zapcore.InfoLevel)
+	if err != nil {
+		return err
+	}
+	defer closing(a, &err)
+	return a.Work(e)
+}
