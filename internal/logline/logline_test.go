@@ -99,7 +99,7 @@ func checkParse(t *testing.T, f Format, fields []string, number int64, line []by
 		t.Fatalf("%q: %v with fields, %v without", line, err, again)
 	}
 	if err != nil {
-		if bad := (*BadLine)(nil); err != ErrBlank && !errors.As(err, &bad) {
+		if bad := (*BadLine)(nil); !errors.Is(err, ErrBlank) && !errors.As(err, &bad) {
 			t.Fatalf("%q: error %v of type %T", line, err, err)
 		}
 		return nil, err
