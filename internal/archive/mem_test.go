@@ -84,7 +84,7 @@ func collect(t testing.TB, l *archive.Lines, size int64) ([]got, []archive.Frame
 			t.Errorf("frame %+v, number %d, consumed %d of %d", f, l.Number(), l.Consumed(), size)
 		}
 		if err != nil {
-			if _, again := l.Next(); again != err {
+			if _, again := l.Next(); !errors.Is(again, err) {
 				t.Errorf("after %v Next returns %v", err, again)
 			}
 			if errors.Is(err, io.EOF) && l.Consumed() != size {

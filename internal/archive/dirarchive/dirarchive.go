@@ -35,13 +35,14 @@ func New(ctx context.Context, o Options) (*Archive, error) {
 	if err := checkPlaces(o); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(o.Root)
-	switch {
+	switch info, err := os.Stat(o.Root); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("archive directory %s does not exist: create it, or configure the directory that holds the logs", o.Root)
-	case errors.Is(err, syscall.ENOTDIR):
+	case err == nil && !info.IsDir():
 		return nil, fmt.Errorf("archive directory %s is a file: configure the directory that holds the logs", o.Root)
-	case err != nil:
+	}
+	root, err := os.OpenRoot(o.Root)
+	if err != nil {
 		return nil, fmt.Errorf("opening archive directory %s: %w", o.Root, err)
 	}
 	tags, err := sqlitedb.Open(ctx, o.Tags, migrations)
