@@ -53,7 +53,7 @@ func replay(t *testing.T, p *stats.Program, rule stats.Rule, into *stats.Partial
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func compare(t *testing.T, p *stats.Partial, statistic, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	want, err := csv.NewReader(f).ReadAll()
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/axiomhq/hyperloglog"
+
 	"github.com/seed-56345083/reprise/internal/logline"
 )
 

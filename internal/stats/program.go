@@ -10,6 +10,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
+
 	"github.com/seed-56345083/reprise/internal/logline"
 )
 

@@ -132,7 +132,7 @@ func groupBy(lines []string, chosen func(fields) bool, by ...string) []*group {
 }
 
 func (g *group) sum(name string) string {
-	total, any, float := new(big.Float).SetPrec(4000), false, false
+	total, seen, float := new(big.Float).SetPrec(4000), false, false
 	for _, f := range g.lines {
 		s, ok := f.text(name)
 		if !ok {
@@ -140,17 +140,17 @@ func (g *group) sum(name string) string {
 		}
 		raw := string(f[name])
 		if raw == "true" || raw == "false" {
-			any = true
+			seen = true
 			if raw == "true" {
 				total.Add(total, big.NewFloat(1))
 			}
 		} else if n, ok := exactOf(s); ok {
-			any, float = true, float || !n.integer
+			seen, float = true, float || !n.integer
 			total.Add(total, n.value)
 		}
 	}
 	switch {
-	case !any:
+	case !seen:
 		return ""
 	case float:
 		return floatText(total)
