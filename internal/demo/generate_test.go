@@ -258,3 +258,26 @@ func BenchmarkGenerate(b *testing.B) {
 		}
 	}
 }
+
+// Where an object ends depends on the seed: many seeds meet the rare ends.
+func TestManySeedsCountTheirLines(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(12) {
+		dir := t.TempDir()
+		m, err := demo.Generate(t.Context(), demo.Options{Dir: dir, Seed: seed, Bytes: demo.MinBytes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines int64
+		objects(t, dir, func(_ string, _, text []byte, err error) {
+			for range bytes.Lines(text) {
+				if err == nil {
+					lines++
+				}
+			}
+		})
+		if lines != m.Lines {
+			t.Errorf("seed %d: %d lines, the manifest says %d", seed, lines, m.Lines)
+		}
+	}
+}

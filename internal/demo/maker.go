@@ -100,7 +100,7 @@ func (m *maker) write(ctx context.Context, w *members, o *object) error {
 		start:  Start.Add(time.Duration(o.hour) * time.Hour).UnixMicro(),
 	}
 	m.buf = m.buf[:0]
-	for c.done < o.bytes {
+	for last := false; !last; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -108,7 +108,8 @@ func (m *maker) write(ctx context.Context, w *members, o *object) error {
 		for c.done < o.bytes && len(m.buf) < min(flushAt, w.room()) {
 			m.buf = c.next(m.buf)
 		}
-		if c.done >= o.bytes && o.number%7 == 0 { // a last line without its newline
+		last = c.done >= o.bytes
+		if last && o.number%7 == 0 { // a last line without its newline
 			m.buf = m.buf[:len(m.buf)-1]
 			c.done--
 		}
