@@ -11,17 +11,13 @@ import (
 func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
 	var cursor ledger.Cursor
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.ExecContext(ctx, `
-			UPDATE cursors SET state = 'PROCESSING', epoch = epoch + 1, no_progress = no_progress + 1,
-				owner = ?, owned_until = ?, state_change = ?
-			WHERE replay = ? AND fold = ? AND key = ?
-				AND (state = 'PENDING' OR (state = 'PROCESSING' AND owned_until <= ?))`,
+		ok, err := changed(tx.StmtContext(ctx, l.hot.claim).ExecContext(ctx,
 			c.Owner, nanos(c.Until), nanos(c.Now), c.ID.Replay, foldOf(c.ID), c.ID.Key, nanos(c.Now)))
 		if err != nil {
 			return err
 		}
 		// Under the same lock: the cursor as this claim left it, or as it stood when it was refused.
-		cursor, err = readCursor(ctx, tx, c.ID)
+		cursor, err = scanCursor(tx.StmtContext(ctx, l.hot.read).QueryRowContext(ctx, c.ID.Replay, foldOf(c.ID), c.ID.Key), c.ID)
 		switch {
 		case err != nil || ok:
 			return err
@@ -53,11 +49,7 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 	fold, a := foldOf(c.ID), c.Accounts
 	keeps, progress := c.State == ledger.Processing, c.To > c.From || c.State == ledger.Finished
 	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.ExecContext(ctx, `
-			UPDATE cursors SET state = ?, line = ?, state_change = ?,
-				owner = iif(?, owner, ''), owned_until = iif(?, iif(? = 0, owned_until, ?), 0), no_progress = iif(?, 0, no_progress),
-				read = ?, counted = ?, after_cutoff = ?, rejected = ?, blank = ?, consumed = ?, bytes = ?, row_count = ?, rest = ?
-			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND line = ? AND state = 'PROCESSING'`,
+		ok, err := changed(tx.StmtContext(ctx, l.hot.commit).ExecContext(ctx,
 			c.State, c.To, nanos(c.Now), keeps, keeps, nanos(c.Until), nanos(c.Until), progress,
 			a.Read, a.Counted, a.AfterCutoff, a.Rejected, a.Blank, a.Consumed, a.Bytes, c.Rows, text,
 			c.ID.Replay, fold, c.ID.Key, c.Epoch, c.From))
@@ -67,7 +59,7 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 		if !ok {
 			return ledger.ErrFenced
 		}
-		return putContent(ctx, tx, c.ID, body)
+		return l.putContent(ctx, tx, c.ID, body)
 	})
 	return l.explain(err, "committing %s", c.ID.Key)
 }
@@ -79,11 +71,7 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settle) error {
 	}
 	failed := s.State == ledger.Failed
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.ExecContext(ctx, `
-			UPDATE cursors SET state = ?, state_change = ?, owner = '', owned_until = 0, epoch = epoch + ?,
-				no_progress = iif(? AND state = 'PROCESSING', max(no_progress - 1, 0), no_progress),
-				error = iif(? = '', error, ?)
-			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND state IN ('PENDING', 'PROCESSING')`,
+		ok, err := changed(tx.StmtContext(ctx, l.hot.settle).ExecContext(ctx,
 			s.State, nanos(s.Now), failed, s.TakeBack && !failed, s.Error, s.Error,
 			s.ID.Replay, foldOf(s.ID), s.ID.Key, s.Epoch))
 		return fencedUnless(ok, err)
@@ -103,7 +91,7 @@ func (l *Ledger) Reopen(ctx context.Context, r ledger.Reopen) error {
 		if err := fencedUnless(ok, err); err != nil {
 			return err
 		}
-		return putContent(ctx, tx, r.ID, content{})
+		return l.putContent(ctx, tx, r.ID, content{})
 	})
 	return l.explain(err, "reopening %s", r.ID.Key)
 }
@@ -116,14 +104,12 @@ func fencedUnless(ok bool, err error) error {
 }
 
 // putContent replaces the content of a cursor whose row this transaction has changed.
-func putContent(ctx context.Context, tx *sql.Tx, id ledger.CursorID, c content) error {
+func (l *Ledger) putContent(ctx context.Context, tx *sql.Tx, id ledger.CursorID, c content) error {
 	var err error
 	if c.empty() {
-		_, err = tx.ExecContext(ctx, `DELETE FROM contents WHERE replay = ? AND fold = ? AND key = ?`, id.Replay, foldOf(id), id.Key)
+		_, err = tx.StmtContext(ctx, l.hot.dropContent).ExecContext(ctx, id.Replay, foldOf(id), id.Key)
 	} else {
-		_, err = tx.ExecContext(ctx, `
-			INSERT INTO contents (replay, fold, key, rejects, segments, partial) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET rejects = excluded.rejects, segments = excluded.segments, partial = excluded.partial`,
+		_, err = tx.StmtContext(ctx, l.hot.putContent).ExecContext(ctx,
 			id.Replay, foldOf(id), id.Key, c.rejects, c.segments, c.partial)
 	}
 	return err

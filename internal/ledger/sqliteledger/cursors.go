@@ -53,7 +53,7 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 				return err
 			}
 			if fresh && !body.empty() {
-				if err := putContent(ctx, tx, c.CursorID, body); err != nil {
+				if err := l.putContent(ctx, tx, c.CursorID, body); err != nil {
 					return err
 				}
 			}
@@ -65,17 +65,17 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 
 // Cursor reads one, with its partial; ErrNotFound.
 func (l *Ledger) Cursor(ctx context.Context, id ledger.CursorID) (ledger.Cursor, error) {
-	c, err := readCursor(ctx, l.db.Read, id)
+	c, err := scanCursor(l.db.Read.QueryRowContext(ctx, readText, id.Replay, foldOf(id), id.Key), id)
 	return c, l.explain(err, "reading the cursor of %s", id.Key)
 }
 
 // withContents joins a cursor with its content, in one statement: both are of one moment.
 const withContents = `, rejects, segments, partial FROM cursors LEFT JOIN contents USING (replay, fold, key)`
 
-func readCursor(ctx context.Context, q rowQuerier, id ledger.CursorID) (ledger.Cursor, error) {
+// scanCursor reads what readText finds.
+func scanCursor(row *sql.Row, id ledger.CursorID) (ledger.Cursor, error) {
 	var r record
-	err := q.QueryRowContext(ctx, `SELECT key, `+columns+withContents+` WHERE replay = ? AND fold = ? AND key = ?`,
-		id.Replay, foldOf(id), id.Key).Scan(r.fields(true)...)
+	err := row.Scan(r.fields(true)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ledger.Cursor{}, ledger.ErrNotFound
 	}

@@ -13,7 +13,8 @@ import (
 
 // Ledger is the ledger in one file. All its methods may be called by any number of goroutines at once.
 type Ledger struct {
-	db *sqlitedb.DB
+	db  *sqlitedb.DB
+	hot hot
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -25,16 +26,22 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	return &Ledger{db: db}, nil
+	hot, err := prepare(ctx, db.Write)
+	for try := 0; sqlitedb.IsBusy(err) && try < 10; try++ {
+		// To parse is to read the tables' definitions, which waits where another process recovers or closes the file. A
+		// transaction waits as long as is sensible.
+		if err = db.Tx(ctx, func(*sql.Tx) error { return nil }); err == nil {
+			hot, err = prepare(ctx, db.Write)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger: %w", errors.Join(db.Explain(err), db.Close()))
+	}
+	return &Ledger{db: db, hot: hot}, nil
 }
 
 // Close waits for the calls that run and closes the file.
 func (l *Ledger) Close() error { return l.db.Close() }
-
-// rowQuerier is a transaction, or the pool of readers.
-type rowQuerier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
 
 // explain turns an error of the store into one of the contract's, with what was being done. A lock that another
 // process does not give back is throttling: the transaction did not begin.

@@ -102,10 +102,10 @@ func put(ctx context.Context, tx *sql.Tx, table, names string, version int64, re
 }
 
 // one reads the record that query finds; ErrNotFound.
-func one(ctx context.Context, q rowQuerier, record any, version *int64, query string, args ...any) error {
+func one(ctx context.Context, db *sql.DB, record any, version *int64, query string, args ...any) error {
 	var text []byte
 	var v int64
-	err := q.QueryRowContext(ctx, query, args...).Scan(&text, &v)
+	err := db.QueryRowContext(ctx, query, args...).Scan(&text, &v)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ledger.ErrNotFound
 	}
