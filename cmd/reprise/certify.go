@@ -28,7 +28,14 @@ func (c *certifyCommand) Run(e *environment) (err error) {
 		return err
 	}
 	var each func(ledger.Cursor) error
-	if c.Objects && !c.JSON {
+	accounts := []object{}
+	switch {
+	case c.Objects && c.JSON:
+		each = func(o ledger.Cursor) error {
+			accounts = append(accounts, newObject(o))
+			return nil
+		}
+	case c.Objects:
 		each = func(o ledger.Cursor) error {
 			_, err := fmt.Fprintf(e.out, "%-9s  %s: %d bytes, %d lines read = %d counted + %d after the cutoff + %d rejected; %d blank%s\n",
 				o.State, o.Key, o.Size, o.Read, o.Counted, o.AfterCutoff, o.Rejected, o.Blank, remark(o))
@@ -39,12 +46,19 @@ func (c *certifyCommand) Run(e *environment) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		if err := e.printJSON(certificate); err != nil {
-			return err
-		}
-	} else {
+	switch {
+	case c.Objects && c.JSON:
+		err = e.printJSON(struct {
+			*replay.Certificate
+			Accounts []object `json:"accounts"`
+		}{certificate, accounts})
+	case c.JSON:
+		err = e.printJSON(certificate)
+	default:
 		e.printCertificate(certificate)
+	}
+	if err != nil {
+		return err
 	}
 	if !certificate.Closes() {
 		return fmt.Errorf("%w: the accounts of %s do not close", errCheck, id)

@@ -34,6 +34,14 @@ type object struct {
 	Rejects []ledger.Reject `json:"rejects,omitempty"`
 }
 
+func newObject(c ledger.Cursor) object {
+	return object{
+		Key: c.Key, Protocol: c.Protocol, State: c.State, Line: c.Line, Size: c.Size,
+		StateChange: c.StateChange, NoProgress: c.NoProgress, Error: c.Error, Note: c.Note,
+		Owner: c.Owner, Accounts: c.Accounts, Rejects: c.Rejects,
+	}
+}
+
 // Run lists a replay's objects; it streams, so that a million of them need no memory.
 func (c *objectsCommand) Run(e *environment) (err error) {
 	var states []ledger.State
@@ -61,11 +69,7 @@ func (c *objectsCommand) Run(e *environment) (err error) {
 			return fmt.Errorf("reading the objects of %s: %w", id, err)
 		}
 		if c.JSON {
-			err = lines.Encode(object{
-				Key: cursor.Key, Protocol: cursor.Protocol, State: cursor.State, Line: cursor.Line, Size: cursor.Size,
-				StateChange: cursor.StateChange, NoProgress: cursor.NoProgress, Error: cursor.Error, Note: cursor.Note,
-				Owner: cursor.Owner, Accounts: cursor.Accounts, Rejects: cursor.Rejects,
-			})
+			err = lines.Encode(newObject(cursor))
 		} else {
 			_, err = fmt.Fprintf(e.out, "%-10s  %10d  %s%s\n", cursor.State, cursor.Line, cursor.Key, remark(cursor))
 		}

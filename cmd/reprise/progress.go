@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -93,18 +95,29 @@ func showProgress(e *environment, a *app.App) (stop func()) {
 }
 
 // follow shows a replay's progress until it is over (nil) or held back (replay.ErrHeld). Where there is no terminal it
-// says a line a minute.
-func follow(e *environment, a *app.App, id string) error {
+// says a line a minute. With asJSON it prints a status a line instead, whenever something has changed.
+func follow(e *environment, a *app.App, id string, asJSON bool) error {
 	b := newBar(e, "replay")
+	b.on = b.on && !asJSON
 	defer b.stop()
 	said := time.Time{}
+	var printed []byte
 	for {
 		s, err := a.Replays().Status(e, id)
 		if err != nil {
 			return err
 		}
 		b.show("%s", describe(s))
-		if !b.on && time.Since(said) >= time.Minute {
+		if asJSON {
+			line, err := json.Marshal(s)
+			if err != nil {
+				return fmt.Errorf("printing the status: %w", err)
+			}
+			if !bytes.Equal(line, printed) {
+				printed = line
+				fmt.Fprintf(e.out, "%s\n", line)
+			}
+		} else if !b.on && time.Since(said) >= time.Minute {
 			said = time.Now()
 			fmt.Fprintln(e.err, describe(s))
 		}

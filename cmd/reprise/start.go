@@ -47,7 +47,7 @@ func (c *startCommand) Run(e *environment) (err error) {
 	if !c.Wait {
 		return nil
 	}
-	return follow(e, a, id)
+	return follow(e, a, id, false)
 }
 
 func parseTime(s string) (time.Time, error) {

@@ -15,8 +15,8 @@ import (
 
 type statusCommand struct {
 	Replay string `arg:"" optional:"" help:"The replay's id. Default: the newest."`
-	Watch  bool   `short:"w" help:"Follow it until it is over or held back."`
-	JSON   bool   `help:"Print JSON."`
+	Watch  bool   `short:"w" help:"Follow it until it is over (exit code 0) or held back (3)."`
+	JSON   bool   `help:"Print JSON; with --watch, a line whenever something has changed."`
 }
 
 // Run shows one replay.
@@ -31,12 +31,9 @@ func (c *statusCommand) Run(e *environment) (err error) {
 		return err
 	}
 	if c.Watch {
-		return follow(e, a, id)
+		return follow(e, a, id, c.JSON)
 	}
 	s, err := a.Replays().Status(e, id)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return fmt.Errorf("%w: there is no replay %s; reprise list names them", app.ErrUsage, id)
-	}
 	if err != nil {
 		return err
 	}
@@ -47,10 +44,14 @@ func (c *statusCommand) Run(e *environment) (err error) {
 	return nil
 }
 
-// newest is the replay that is meant where none is named.
+// newest checks the replay that is named; where none is, the newest one is meant.
 func newest(e *environment, a *app.App, id string) (string, error) {
 	if id != "" {
-		return id, nil
+		_, err := a.Ledger().Replay(e, id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return "", fmt.Errorf("%w: there is no replay %s; reprise list names them", app.ErrUsage, id)
+		}
+		return id, err
 	}
 	replays, err := a.Ledger().Replays(e)
 	if err != nil {
