@@ -7,22 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"sync"
 )
 
 const (
 	defaultMaxLine = 1 << 20
 	defaultBuffer  = 256 << 10
-	// minTail is the least, in bytes, that the rest of a line longer than MaxLine is skipped by.
-	minTail = 4 << 10
-	// maxPooled is the largest buffer, in bytes, that is kept for the next object.
-	maxPooled = 2 << 20
 )
-
-var blockPool = sync.Pool{New: func() any { return new(block) }}
-
-// block is a recycled buffer; behind a pointer, because a pool allocates for a bare slice.
-type block struct{ b []byte }
 
 // LinesParams say what to read and how.
 type LinesParams struct {
@@ -196,7 +186,7 @@ func (l *Lines) tooLong() (Line, error) {
 func (l *Lines) skip() error {
 	for {
 		b := l.buf[l.r:l.w]
-		if n := int64(bytes.Count(b, newline)); n > 0 && n <= l.from-l.at {
+		if n := int64(bytes.Count(b, []byte{'\n'})); n > 0 && n <= l.from-l.at {
 			l.at += n
 			l.mid = false
 			l.r += bytes.LastIndexByte(b, '\n') + 1
@@ -225,79 +215,6 @@ func (l *Lines) skip() error {
 		}
 		return l.fail()
 	}
-}
-
-var newline = []byte{'\n'}
-
-// fill reads more text behind w, going to the next piece where one has ended. It returns false when there is no more,
-// for the reason in cause. What it returns it returns at once: a slow body must not hold lines back.
-func (l *Lines) fill() bool {
-	if l.cause != nil {
-		return false
-	}
-	if l.cause = l.ctx.Err(); l.cause != nil {
-		return false
-	}
-	if l.ended {
-		l.frame = l.Frame()
-		l.ended = false // first: should next fail half-way, the feed no longer stands at a boundary
-		if l.cause = l.stream.next(); l.cause != nil {
-			return false
-		}
-	}
-	l.room()
-	for range 100 {
-		n, err := l.stream.Read(l.buf[l.w:])
-		l.w += n
-		switch {
-		case isEOF(err):
-			l.ended = true
-			return true
-		case err != nil:
-			l.cause = err
-			return n > 0
-		case n > 0:
-			return true
-		}
-	}
-	l.cause = io.ErrNoProgress
-	return false
-}
-
-// room makes space behind w. Moving the text costs little: it is a piece of one line, unless lines are about as long
-// as the buffer, and then the buffer grows.
-func (l *Lines) room() {
-	free := len(l.buf) - l.w
-	if free >= max(1, len(l.buf)/4) {
-		return
-	}
-	l.shift()
-	if l.w == len(l.buf) {
-		l.grow(min(2*len(l.buf), l.limit))
-	}
-}
-
-// shift moves the text to the front of the buffer.
-func (l *Lines) shift() {
-	if l.r == 0 {
-		return
-	}
-	l.base += int64(l.r)
-	l.w = copy(l.buf, l.buf[l.r:l.w])
-	l.scan -= l.r
-	l.r = 0
-}
-
-func (l *Lines) grow(size int) {
-	if size <= len(l.buf) {
-		return
-	}
-	if size > cap(l.pooled.b) {
-		b := make([]byte, size)
-		copy(b, l.buf[:l.w])
-		l.pooled.b = b
-	}
-	l.buf = l.pooled.b[:size]
 }
 
 // fail makes cause what Next returns from now on.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -142,19 +143,25 @@ func gz(t testing.TB, pieces ...[]byte) []byte {
 	return b.Bytes()
 }
 
+// encoders are expensive to make.
+var encoders = sync.Pool{New: func() any {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+	if err != nil {
+		panic(err)
+	}
+	return w
+}}
+
 // zst is one zstd frame for each piece.
 func zst(t testing.TB, pieces ...[]byte) []byte {
 	t.Helper()
+	w := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(w)
 	var b bytes.Buffer
 	for _, p := range pieces {
-		w, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(p); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
+		w.Reset(&b)
+		_, err := w.Write(p)
+		if err := errors.Join(err, w.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 type body struct {
 	ctx  context.Context // of Open
 	f    *os.File
-	key  string
 	etag string
 }
 
@@ -40,20 +39,21 @@ func (b *body) begin(p archive.OpenParams) error {
 	return err
 }
 
+// Read leaves it to the reader of lines to name the key and the place.
 func (b *body) Read(p []byte) (int, error) {
 	if err := b.ctx.Err(); err != nil {
-		return 0, fmt.Errorf("reading %s: %w", b.key, err)
+		return 0, err
 	}
 	n, err := b.f.Read(p)
 	if err != nil && err != io.EOF {
-		return n, fmt.Errorf("reading %s: %w", b.key, err)
+		return n, err
 	}
 	info, serr := b.f.Stat()
 	if serr != nil {
-		return 0, fmt.Errorf("reading %s: %w", b.key, serr)
+		return 0, serr
 	}
 	if etag(info) != b.etag {
-		return 0, fmt.Errorf("reading %s: %w", b.key, archive.ErrChanged)
+		return 0, archive.ErrChanged
 	}
 	return n, err
 }

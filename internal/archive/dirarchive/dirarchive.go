@@ -120,7 +120,7 @@ func (a *Archive) open(ctx context.Context, p archive.OpenParams) (*body, error)
 	if err != nil {
 		return nil, notFound(err)
 	}
-	b := &body{ctx: ctx, f: f, key: p.Key}
+	b := &body{ctx: ctx, f: f}
 	if err := b.begin(p); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
