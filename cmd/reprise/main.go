@@ -53,7 +53,6 @@ type commands struct {
 type environment struct {
 	context.Context
 	commands *commands
-	args     []string // of the whole program, for the commands that start it again
 	out      io.Writer
 	err      io.Writer
 }

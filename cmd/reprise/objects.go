@@ -83,7 +83,7 @@ func (c *objectsCommand) Run(e *environment) (err error) {
 // remark is what there is to say about an object beside its state.
 func remark(c ledger.Cursor) string {
 	var parts []string
-	if c.Error != "" {
+	if c.Error != "" && c.State != ledger.Finished { // of a finished one it is what it got over
 		parts = append(parts, c.Error)
 	}
 	if c.Rejected > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,13 +92,13 @@ func TestConnectionSettings(t *testing.T) {
 func TestMigrations(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
-	two := append(schema[:1:1], `ALTER TABLE t ADD COLUMN w TEXT NOT NULL DEFAULT 'new'`)
+	two := slices.Concat(schema[:1], []string{`ALTER TABLE t ADD COLUMN w TEXT NOT NULL DEFAULT 'new'`})
 
 	db := open(t, path, schema)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	broken := append(two[:2:2], `CREATE TABLE u (k INTEGER); INSERT INTO nowhere VALUES (1)`)
+	broken := slices.Concat(two, []string{`CREATE TABLE u (k INTEGER); INSERT INTO nowhere VALUES (1)`})
 	_, err := sqlitedb.Open(context.Background(), path, broken)
 	if err == nil || !strings.Contains(err.Error(), "migration 3") || !strings.Contains(err.Error(), path) {
 		t.Fatalf("a broken migration: %v", err)
