@@ -14,10 +14,13 @@ import (
 	"github.com/seed-56345083/reprise/internal/stats"
 )
 
-// lookEvery is how many lines pass between two looks at the clock, the stop and the partial's memory: well below a
+// lookEvery is how many lines pass between two looks at the clock, the stop and the partial's memory: about a
 // millisecond's work, so that the looks cost nothing. It is also the least that a chunk reads, whatever its budget:
 // without it, a budget shorter than the skip to the first line would never end.
 const lookEvery = 256
+
+// lookBytes bounds the same in bytes: 256 lines of 1 MiB from a slow archive would outlast the reserve and the drain.
+const lookBytes = 4 << 20
 
 // chunk is the lines that one claim reads between two commits.
 type chunk struct {
@@ -42,11 +45,8 @@ func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *st
 		return fmt.Errorf("counting %s: %w", j.task.Key, err)
 	}
 	c := &chunk{job: j, part: part, tally: tally, from: j.cursor.Line}
-	c.resume()
-	if len(j.cursor.Partial) > 0 {
-		if err := tally.Partial().MergeBlob(j.cursor.Partial, nil); err != nil {
-			return fmt.Errorf("reading the partial of %s: %w", j.task.Key, err)
-		}
+	if err := c.resume(); err != nil {
+		return err
 	}
 	c.lines, err = archive.OpenLines(ctx, j.w.o.Archive, archive.LinesParams{
 		Key: j.task.Key, ETag: j.cursor.ETag, Size: j.cursor.Size, Frame: archive.Frame(j.cursor.Frame),
@@ -84,21 +84,29 @@ func (j *job) budget() time.Duration {
 }
 
 // resume takes over what the cursor has.
-func (c *chunk) resume() {
+func (c *chunk) resume() error {
 	c.commit = ledger.Commit{
 		ID: c.id(), Epoch: c.cursor.Epoch, Accounts: c.cursor.Accounts,
 		Rejects: c.cursor.Rejects, Segments: c.cursor.Segments,
 	}
 	if n := len(c.cursor.Segments); n > 0 {
 		c.sealed = c.cursor.Segments[n-1].To
-		c.rows = c.cursor.Rows
 	}
+	partial := c.tally.Partial()
+	if len(c.cursor.Partial) > 0 {
+		if err := partial.MergeBlob(c.cursor.Partial, nil); err != nil {
+			return fmt.Errorf("reading the partial of %s: %w", c.task.Key, err)
+		}
+	}
+	// The cursor's number has the rows of its own partial in it, and they are counted again with the next commit.
+	c.rows = c.cursor.Rows - int64(partial.Len())
+	return nil
 }
 
 // read folds lines until the object's end (nil), or until something ends the chunk.
 func (c *chunk) read(ctx context.Context, deadline time.Time) error {
 	for {
-		for range lookEvery {
+		for n, size := 0, 0; n < lookEvery && size < lookBytes; n++ {
 			line, err := c.lines.Next()
 			if err == io.EOF {
 				return nil
@@ -107,6 +115,7 @@ func (c *chunk) read(ctx context.Context, deadline time.Time) error {
 				return err
 			}
 			c.count(line)
+			size += len(line.Bytes)
 		}
 		switch {
 		case ctx.Err() != nil:
