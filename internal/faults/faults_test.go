@@ -1,0 +1,227 @@
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/archive/archivetest"
+	"github.com/seed-56345083/reprise/internal/archive/dirarchive"
+	"github.com/seed-56345083/reprise/internal/faults"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/ledger/ledgertest"
+	"github.com/seed-56345083/reprise/internal/ledger/sqliteledger"
+	"github.com/seed-56345083/reprise/queue"
+	"github.com/seed-56345083/reprise/queue/queuetest"
+	"github.com/seed-56345083/reprise/queue/sqlitequeue"
+)
+
+// none is a plan at rate 0.
+func none() *faults.Plan { return faults.Random(1, faults.Rates{}) }
+
+// clock is moved by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func openQueue(tb testing.TB, path, name, dead string, now func() time.Time) *sqlitequeue.Queue {
+	tb.Helper()
+	q, err := sqlitequeue.Open(context.Background(), sqlitequeue.Options{
+		Path: path, Name: name, DeadLetter: dead, MaxReceives: queuetest.MaxReceives, Now: now,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = q.Close() })
+	return q
+}
+
+func TestQueueWithoutFaults(t *testing.T) {
+	t.Parallel()
+	queuetest.Run(t, queuetest.Harness{
+		DeleteTellsStale: true, LimitsHold: true,
+		Open: func(tb testing.TB) queuetest.Queues {
+			c := &clock{now: time.Unix(1_700_000_000, 0)}
+			path := filepath.Join(tb.TempDir(), "queue.db")
+			return queuetest.Queues{
+				Work: faults.Queue(openQueue(tb, path, "work", "dead", c.Now), none()),
+				Dead: faults.Queue(openQueue(tb, path, "dead", "", c.Now), none()), Advance: c.Advance,
+			}
+		},
+	})
+}
+
+func openLedger(tb testing.TB) ledger.Ledger {
+	tb.Helper()
+	l, err := sqliteledger.Open(context.Background(), filepath.Join(tb.TempDir(), "ledger.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestLedgerWithoutFaults(t *testing.T) {
+	t.Parallel()
+	ledgertest.Run(t, ledgertest.Harness{Open: func(tb testing.TB) ledger.Ledger { return faults.Ledger(openLedger(tb), none()) }})
+}
+
+// store writes past the decorator and reads through it.
+type store struct {
+	archive.Archive
+	root  string
+	files *dirarchive.Archive
+}
+
+func (s store) Put(tb testing.TB, key string, data []byte) {
+	tb.Helper()
+	if _, err := s.files.Put(tb.Context(), dirarchive.PutParams{Key: key, Body: bytes.NewReader(data), NoSync: true}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (s store) Delete(tb testing.TB, key string) {
+	tb.Helper()
+	if err := os.Remove(filepath.Join(s.root, key)); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestArchiveWithoutFaults(t *testing.T) {
+	t.Parallel()
+	archivetest.Run(t, archivetest.Harness{AtomicTags: true, Many: 200, New: func(tb testing.TB) archivetest.Store {
+		root := tb.TempDir()
+		files, err := dirarchive.New(context.Background(), dirarchive.Options{Root: root, Tags: filepath.Join(tb.TempDir(), "tags.db")})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = files.Close() })
+		return store{Archive: faults.Archive(files, none()), root: root, files: files}
+	}})
+}
+
+func TestCallsFailAsPlanned(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	protocol := ledger.Writes{Protocols: []ledger.Protocol{{Name: "dns", Epoch: 1}}}
+	for _, c := range []struct {
+		fault    faults.Fault
+		happened bool
+		err      error
+		later    error
+	}{
+		{faults.Before, false, faults.ErrInjected, nil},
+		{faults.Reply, true, faults.ErrInjected, nil},
+		{faults.DieBefore, false, faults.ErrDead, faults.ErrDead},
+		{faults.DieAfter, true, faults.ErrDead, faults.ErrDead},
+	} {
+		t.Run(c.fault.String(), func(t *testing.T) {
+			t.Parallel()
+			inner := openLedger(t)
+			l := faults.Ledger(inner, faults.Cut(1, c.fault))
+			if _, err := l.Protocol(ctx, "dns"); err != nil {
+				t.Fatalf("the call before the point: %v", err)
+			}
+			if err := l.Write(ctx, protocol); !errors.Is(err, c.err) {
+				t.Errorf("the call at the point: %v, want %v", err, c.err)
+			}
+			p, err := inner.Protocol(ctx, "dns")
+			if err != nil || (p.Version > 0) != c.happened {
+				t.Errorf("version %d (%v) behind it; happened should be %v", p.Version, err, c.happened)
+			}
+			if _, err := l.Protocol(ctx, "dns"); !errors.Is(err, c.later) {
+				t.Errorf("the call after the point: %v, want %v", err, c.later)
+			}
+		})
+	}
+}
+
+// A lost reply takes the result with it.
+func TestLostReplyHidesTheResult(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	inner := openQueue(t, filepath.Join(t.TempDir(), "queue.db"), "work", "", nil)
+	q := faults.Queue(inner, faults.Cut(1, faults.Reply))
+	if err := q.Send(ctx, []queue.Outgoing{{Body: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	messages, err := q.Receive(ctx, queue.ReceiveParams{Max: 1, Visibility: time.Minute})
+	if len(messages) != 0 || !errors.Is(err, faults.ErrInjected) {
+		t.Errorf("Receive = %d messages, %v", len(messages), err)
+	}
+	if counts, err := inner.Counts(ctx); err != nil || counts.InFlight != 1 {
+		t.Errorf("behind it: %+v, %v; one is in flight", counts, err)
+	}
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, c := range []struct {
+		name  string
+		rates faults.Rates
+		want  queue.Counts
+	}{
+		{"lose", faults.Rates{Lose: 1}, queue.Counts{}},
+		{"repeat", faults.Rates{Repeat: 1}, queue.Counts{Visible: 20}},
+		{"delay", faults.Rates{Delay: 1}, queue.Counts{Delayed: 10}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			now := &clock{now: time.Unix(1_700_000_000, 0)}
+			inner := openQueue(t, filepath.Join(t.TempDir(), "queue.db"), "work", "", now.Now)
+			out := make([]queue.Outgoing, queue.MaxBatch)
+			for i := range out {
+				out[i].Body = []byte{byte('0' + i)}
+			}
+			if err := faults.Queue(inner, faults.Random(7, c.rates)).Send(ctx, out); err != nil {
+				t.Fatal(err)
+			}
+			if counts, err := inner.Counts(ctx); err != nil || counts != c.want {
+				t.Errorf("%+v, %v; want %+v", counts, err, c.want)
+			}
+		})
+	}
+}
+
+// The same seed must give the same faults, or a failure could not be looked at again.
+func TestSeedRepeats(t *testing.T) {
+	t.Parallel()
+	draw := func() (failed []int) {
+		l := faults.Ledger(openLedger(t), faults.Random(42, faults.Rates{Before: 0.2, Reply: 0.2}))
+		for i := range 50 {
+			if _, err := l.Protocols(context.Background()); err != nil {
+				failed = append(failed, i)
+			}
+		}
+		return failed
+	}
+	first, second := draw(), draw()
+	if len(first) < 5 || len(first) > 40 || len(first) != len(second) {
+		t.Fatalf("failed at %v and at %v", first, second)
+	}
+	for i := range first {
+		if first[i] != second[i] {
+			t.Fatalf("failed at %v and at %v", first, second)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+)
+
+var (
+	// ErrInjected is a failure like those of a network: what happened is not known to the caller.
+	ErrInjected = errors.New("injected fault")
+	// ErrDead is what every call of a process answers after it has died.
+	ErrDead = errors.New("process is dead")
+)
+
+// Fault is what happens to one call.
+type Fault uint8
+
+// The faults of a call.
+const (
+	None          Fault = iota
+	Before              // the call is not made; an error is returned
+	Reply               // the call is made, its reply lost: an error is returned
+	DieBefore           // the process dies before the call: it is not made, and no later one
+	DieAfter            // the process dies after the call: it is made, and no later one
+	faultsOfCalls       // how many there are
+)
+
+// The faults of a message; None as above.
+const (
+	Lose    Fault = iota + faultsOfCalls // it is never sent
+	Repeat                               // it is sent twice
+	Delay                                // it is sent later than it should be
+	Reorder                              // a batch that was received is handed out in another order
+)
+
+var names = map[Fault]string{
+	None: "none", Before: "before", Reply: "reply lost", DieBefore: "dies before", DieAfter: "dies after",
+	Lose: "lose", Repeat: "repeat", Delay: "delay", Reorder: "reorder",
+}
+
+// String gives the fault's name.
+func (f Fault) String() string { return names[f] }
+
+// Plan decides which fault each call and each message meets. It may be used by several goroutines; the order of their
+// calls is then the order of its decisions.
+type Plan struct {
+	mu    sync.Mutex
+	call  func(n int, name string) Fault
+	item  func() Fault
+	made  int      // calls so far
+	calls []string // their names, where log asks for them
+	log   bool
+	dead  bool
+}
+
+// Rates are probabilities from 0 to 1, of calls and of messages.
+type Rates struct {
+	Before, Reply                float64 // of a call
+	Lose, Repeat, Delay, Reorder float64 // of a message, or of a batch received
+}
+
+// Random draws faults from a seed. The same seed gives the same faults to the same sequence of calls.
+func Random(seed uint64, r Rates) *Plan {
+	dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable on purpose
+	draw := func(kinds []Fault, rates []float64) Fault {
+		x := dice.Float64()
+		for i, rate := range rates {
+			if x -= rate; x < 0 {
+				return kinds[i]
+			}
+		}
+		return None
+	}
+	return &Plan{
+		call: func(int, string) Fault { return draw([]Fault{Before, Reply}, []float64{r.Before, r.Reply}) },
+		item: func() Fault {
+			return draw([]Fault{Lose, Repeat, Delay, Reorder}, []float64{r.Lose, r.Repeat, r.Delay, r.Reorder})
+		},
+	}
+}
+
+// Cut lets call number n (from 0) meet the fault f, and no other.
+func Cut(n int, f Fault) *Plan {
+	return &Plan{call: func(at int, _ string) Fault {
+		if at == n {
+			return f
+		}
+		return None
+	}}
+}
+
+// Count lets nothing fail and remembers the calls, for Calls.
+func Count() *Plan { return &Plan{log: true} }
+
+// Calls are the names of the calls that were made under Count, in their order: each is a point at which a process can
+// die.
+func (p *Plan) Calls() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.calls...)
+}
+
+// Reached reports how many calls there were.
+func (p *Plan) Reached() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.made
+}
+
+// Dead reports whether the process has died at its point.
+func (p *Plan) Dead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// next decides about a call.
+func (p *Plan) next(name string) Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return DieBefore
+	}
+	n := p.made
+	p.made++
+	if p.log {
+		p.calls = append(p.calls, name)
+	}
+	if p.call == nil {
+		return None
+	}
+	f := p.call(n, name)
+	p.dead = f == DieBefore || f == DieAfter
+	return f
+}
+
+// nextItem decides about a message.
+func (p *Plan) nextItem() Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.item == nil {
+		return None
+	}
+	return p.item()
+}
+
+// run makes a call as the plan decides. injected says that the error is the plan's, so that the caller must see nothing of
+// what the call itself gave.
+func (p *Plan) run(name string, call func() error) (injected bool, err error) {
+	switch p.next(name) {
+	case Before:
+		return true, fmt.Errorf("%s: %w before the call", name, ErrInjected)
+	case Reply:
+		_ = call() // its reply is lost, whatever it was
+		return true, fmt.Errorf("%s: %w, reply lost", name, ErrInjected)
+	case DieBefore:
+		return true, fmt.Errorf("%s: %w", name, ErrDead)
+	case DieAfter:
+		_ = call()
+		return true, fmt.Errorf("%s: %w", name, ErrDead)
+	default:
+		return false, call()
+	}
+}
+
+// do is run for calls without a result.
+func (p *Plan) do(name string, call func() error) error {
+	_, err := p.run(name, call)
+	return err
+}
+
+// get is run for calls with a result, which is lost with the reply.
+func get[T any](p *Plan, name string, call func() (T, error)) (T, error) {
+	var result, none T
+	injected, err := p.run(name, func() (err error) {
+		result, err = call()
+		return err
+	})
+	if injected {
+		return none, err
+	}
+	return result, err
+}
