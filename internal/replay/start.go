@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -43,9 +42,12 @@ type ProtocolParams struct {
 // definition, the cutoff written and the replay recorded, all or none. Listing and enqueuing come next, by Continue or
 // by any watcher. ErrBusy names the replay that has a protocol already; ErrNothing a protocol without objects.
 func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error) {
-	sort.Slice(p.Protocols, func(i, j int) bool {
-		return p.Protocols[i].Definition.Protocol < p.Protocols[j].Definition.Protocol
+	p.Protocols = slices.SortedFunc(slices.Values(p.Protocols), func(a, b ProtocolParams) int {
+		return strings.Compare(a.Definition.Protocol, b.Definition.Protocol)
 	})
+	if err := p.check(); err != nil {
+		return ledger.Replay{}, err
+	}
 	if err := d.checkArchive(ctx, p); err != nil {
 		return ledger.Replay{}, err
 	}
@@ -56,7 +58,15 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 			return ledger.Replay{}, err
 		}
 		r := w.Replays[0]
-		switch err := d.o.Ledger.Write(ctx, w); {
+		err = d.o.Ledger.Write(ctx, w)
+		if err != nil {
+			// The reply may be lost, and a driver that tried again may have met its own records: whether the replay is
+			// there is what counts.
+			if _, e := d.o.Ledger.Replay(ctx, r.ID); e == nil {
+				err = nil
+			}
+		}
+		switch {
 		case err == nil:
 			r.Version++
 			d.o.Log.Info("replay opened", zap.String("replay", r.ID), zap.Time("cutoff", r.Cutoff), zap.Int("protocols", len(r.Protocols)))
@@ -65,6 +75,24 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 			return ledger.Replay{}, fmt.Errorf("opening the replay: %w", err)
 		}
 	}
+}
+
+// check refuses what no state of the ledger could make right. A definition that does not compile would be opened, and
+// every worker would leave it to another for ever.
+func (p StartParams) check() error {
+	if len(p.Protocols) == 0 {
+		return fmt.Errorf("%w: no protocol is named", ErrNothing)
+	}
+	for i, part := range p.Protocols {
+		name := part.Definition.Protocol
+		if i > 0 && p.Protocols[i-1].Definition.Protocol == name {
+			return fmt.Errorf("protocol %s is named twice", name)
+		}
+		if _, err := stats.Compile(part.Definition); err != nil {
+			return fmt.Errorf("the definition of %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // open makes the records of a new replay.
