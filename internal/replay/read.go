@@ -27,6 +27,9 @@ func (d *Driver) Read(ctx context.Context, protocol, statistic string, generatio
 	if generation == 0 {
 		return nil, fmt.Errorf("%w: protocol %s has no generation that serves yet%s", ErrUnknown, protocol, hint(p))
 	}
+	if generation < 0 || generation > p.Epoch {
+		return nil, fmt.Errorf("%w: protocol %s has no generation %d", ErrUnknown, protocol, generation)
+	}
 	g, err := d.o.Ledger.Generation(ctx, protocol, generation)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, fmt.Errorf("%w: protocol %s has no generation %d", ErrUnknown, protocol, generation)
@@ -53,6 +56,13 @@ func (d *Driver) Read(ctx context.Context, protocol, statistic string, generatio
 		if err := rows.MergeRow(row.Statistic, row.Dims, row.State); err != nil {
 			return nil, fmt.Errorf("reading row %s of %s: %w", row.Key, statistic, err)
 		}
+	}
+	// Asked after the rows: a purge that began before they were all read has taken some of them.
+	if p, err = d.o.Ledger.Protocol(ctx, protocol); err != nil {
+		return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
+	}
+	if !g.Side && !slices.Contains(p.Gens, generation) {
+		return nil, fmt.Errorf("%w: generation %d of %s was replaced by later ones, its rows are removed", ErrUnknown, generation, protocol)
 	}
 	return rows, nil
 }
