@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/queue"
 )
@@ -30,21 +31,26 @@ func (d *Driver) bringBack(ctx context.Context, active []ledger.Replay) error {
 	if now.Sub(d.idleSince) < d.o.StuckAfter {
 		return nil
 	}
-	d.idleSince = time.Time{}
+	// One replay that another process has, or that cannot be sent, does not keep the others waiting. After an error the
+	// next look tries again; what was sent by then keeps the queue from being empty.
+	var errs []error
 	for _, r := range active {
 		if r.State != ledger.Running && r.State != ledger.Folding {
 			continue
 		}
 		if err := d.lease(ctx, r.ID); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
-		err := d.resend(ctx, r)
+		if err := d.resend(ctx, r); err != nil {
+			errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
+		}
 		d.release(ctx, r.ID)
-		if err != nil {
-			return fmt.Errorf("replay %s: %w", r.ID, err)
-		}
 	}
-	return nil
+	if len(errs) == 0 {
+		d.idleSince = time.Time{}
+	}
+	return errors.Join(errs...)
 }
 
 // resend enqueues every open cursor of a replay once more.
@@ -120,7 +126,8 @@ func (d *Driver) readDeadLetters(ctx context.Context, _ []ledger.Replay) error {
 		return err
 	}
 	d.deadLetters = n - int64(moved+dropped)
-	if again {
+	if again || counts.InFlight+counts.Delayed > 0 {
+		// What somebody else had in hand was not looked at, and comes back without the count changing.
 		d.deadLetters = -1
 	}
 	return nil
@@ -138,10 +145,15 @@ func (d *Driver) judge(ctx context.Context, m queue.Message) (fate queue.Fate, u
 		return queue.Keep, false, nil
 	case err != nil:
 		return queue.Keep, true, fmt.Errorf("reading replay %s: %w", t.Replay, err)
-	case r.State.Ended():
-		// What was left out of a finished replay stays to be looked at; of a cancelled one nothing is of use.
-		if r.State == ledger.Cancelled {
-			return queue.Drop, false, nil
+	case r.State == ledger.Cancelled:
+		return queue.Drop, false, nil
+	}
+	if _, ok := r.Protocol(t.Protocol); !ok {
+		return queue.Keep, false, nil // a worker would only refuse it again
+	}
+	if t.Fold {
+		if n, _, err := ledger.ParseFoldKey(t.Key); err != nil || n != r.Fold.Number || r.State.Ended() || r.Promoted {
+			return queue.Drop, false, nil //nolint:nilerr // a part of no fold, or of one that is over, is nobody's work
 		}
 	}
 	id := ledger.CursorID{Replay: t.Replay, Fold: t.Fold, Key: t.Key}
@@ -153,19 +165,29 @@ func (d *Driver) judge(ctx context.Context, m queue.Message) (fate queue.Fate, u
 		return queue.Keep, true, fmt.Errorf("reading the cursor of %s: %w", t.Key, err)
 	case c.State == ledger.Finished:
 		return queue.Drop, false, nil
+	case r.State.Ended():
+		return queue.Keep, false, nil // what was left out stays, to be looked at
 	case c.State == ledger.Failed:
-		return queue.Keep, false, nil
+		return queue.Keep, t.Fold, nil // a part's message goes when the next fold begins, without the count changing
 	case c.State == ledger.Processing && c.OwnedUntil.After(time.Now()):
 		return queue.Keep, true, nil // somebody is at it, perhaps about to fail it
 	case c.NoProgress < d.o.MaxAttempts:
 		return queue.Send, false, nil
 	}
-	err = d.o.Ledger.Settle(ctx, ledger.Settle{
-		ID: id, Epoch: c.Epoch, State: ledger.Failed, Now: time.Now(),
-		Error: fmt.Sprintf("no progress in %d attempts; dead-lettered by the queue", c.NoProgress),
-	})
+	reason := t.Error // of the worker that had no time to write it into the cursor
+	if reason == "" {
+		reason = fmt.Sprintf("no progress in %d attempts; dead-lettered by the queue", c.NoProgress)
+	}
+	now := time.Now()
+	err = d.o.Ledger.Settle(ctx, ledger.Settle{ID: id, Epoch: c.Epoch, State: ledger.Failed, Now: now, Error: reason})
 	if errors.Is(err, ledger.ErrFenced) {
 		return queue.Keep, true, nil
 	}
-	return queue.Keep, false, err
+	if err == nil && !t.Fold {
+		m := archive.Mirror{Archive: d.o.Archive, Mode: r.Tags}
+		if err := m.Set(ctx, t.Key, string(ledger.Failed), c.Line, now, true); err != nil {
+			d.o.Log.Info("mirroring the state into tags", zap.String("object", t.Key), zap.Error(err))
+		}
+	}
+	return queue.Keep, t.Fold, err
 }
