@@ -45,7 +45,7 @@ type ProtocolCertificate struct {
 const maxFaults = 100
 
 // Closes reports whether everything adds up.
-func (c *Certificate) Closes() bool { return len(c.Faults) == 0 && c.Objects.LeftOut <= c.accepted() }
+func (c *Certificate) Closes() bool { return len(c.Faults) == 0 }
 
 func (c *Certificate) accepted() int64 {
 	if c.Accepted == nil {
@@ -101,6 +101,9 @@ func (d *Driver) audit(ctx context.Context, r ledger.Replay, each func(ledger.Cu
 		c.fault("the archive is not listed to its end yet")
 	} else if cursors != r.Listing.Objects {
 		c.fault("%d objects were listed, the ledger has %d", r.Listing.Objects, cursors)
+	}
+	if c.Objects.LeftOut > c.accepted() {
+		c.fault("%d objects are FAILED, %d of them are accepted", c.Objects.LeftOut, c.accepted())
 	}
 	if r.Fold.Number > 0 {
 		if err := d.receipts(ctx, r, c, parts); err != nil {

@@ -32,7 +32,10 @@ type Options struct {
 
 // Driver drives replays. Its methods may be called by several goroutines, but Watch by one.
 type Driver struct {
-	o           Options
+	o            Options
+	pageSize     int
+	foldPatience time.Duration
+
 	idleSince   time.Time // since when the queue has been empty; zero: it was not
 	deadLetters int64     // at the last look that left nothing to be done
 }
@@ -58,7 +61,7 @@ func New(o Options) (*Driver, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Driver{o: o, deadLetters: -1}, nil
+	return &Driver{o: o, pageSize: pageSize, foldPatience: foldPatience, deadLetters: -1}, nil
 }
 
 // errUnchanged lets a change of update end without a write.

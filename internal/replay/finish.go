@@ -40,7 +40,11 @@ func (d *Driver) Finish(ctx context.Context, id string, accept bool, by string) 
 		case r.State.Ended():
 			return r, nil
 		case r.State == before.State: // no further without the workers
-			return r, fmt.Errorf("%w: %s is %s: %s", ErrHeld, r.ID, r.State, r.Waits)
+			why := r.Waits
+			if why == "" {
+				why = "waits for " + waits(r)
+			}
+			return r, fmt.Errorf("%w: %s is %s: %s", ErrHeld, r.ID, r.State, why)
 		}
 	}
 }
@@ -53,7 +57,7 @@ func (d *Driver) accept(ctx context.Context, id, by string) error {
 	}
 	_, err = d.update(ctx, id, func(r *ledger.Replay) error {
 		switch failed := s.Objects[ledger.Failed].Objects; {
-		case r.State.Ended() || failed == 0:
+		case r.State.Ended() || !held(*r, failed): // nothing to accept, or accepted before
 			return errUnchanged
 		case r.State == ledger.Folding:
 			return fmt.Errorf("%w: %s is FOLDING already", ErrHeld, r.ID)

@@ -2,15 +2,12 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/axiomhq/hyperloglog"
 	"go.uber.org/zap"
 
-	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/queue"
 )
@@ -26,14 +23,18 @@ func (d *Driver) tryFold(ctx context.Context, r ledger.Replay) error {
 	if err != nil {
 		return fmt.Errorf("counting the objects: %w", err)
 	}
-	failed := s.Objects[ledger.Failed].Objects
-	switch {
-	case s.Open() > 0:
-		return d.wait(ctx, r.ID, ledger.Running, fmt.Sprintf("%d objects to be read", s.Open()))
-	case s.Total().Objects != r.Listing.Objects:
-		return d.wait(ctx, r.ID, ledger.Running, fmt.Sprintf("%d objects were listed, the ledger has %d", r.Listing.Objects, s.Total().Objects))
-	case held(r, failed):
-		return d.wait(ctx, r.ID, ledger.Running, failedObjects(failed))
+	if s.Open() > 0 && r.Accepted != nil && s.Objects[ledger.Failed].Objects < r.Accepted.Objects {
+		if r, err = d.update(ctx, r.ID, lapse(s)); err != nil {
+			return err
+		}
+	}
+	if why, _ := obstacle(r, s); why != "" {
+		return d.wait(ctx, r.ID, ledger.Running, why)
+	}
+	if s.Total().Objects > r.Listing.Objects {
+		if r, err = d.adopt(ctx, r, s); err != nil {
+			return err
+		}
 	}
 	parts, err := d.parts(ctx, r, s)
 	if err != nil {
@@ -44,6 +45,39 @@ func (d *Driver) tryFold(ctx context.Context, r ledger.Replay) error {
 		return err
 	}
 	return d.enqueueFold(ctx, r)
+}
+
+// lapse takes the word back for the objects that were redriven after it was given: should one of them fail again, that
+// is another failure, which nobody has accepted.
+func lapse(s ledger.Summary) func(*ledger.Replay) error {
+	return func(r *ledger.Replay) error {
+		failed := s.Objects[ledger.Failed].Objects
+		switch {
+		case r.State != ledger.Running || r.Accepted == nil || r.Accepted.Objects <= failed:
+			return errUnchanged
+		case failed == 0:
+			r.Accepted = nil
+		default:
+			accepted := *r.Accepted
+			accepted.Objects = failed
+			r.Accepted = &accepted
+		}
+		return nil
+	}
+}
+
+// adopt takes objects over that were written down after the end of the listing, by a process that had lost its lease in
+// the middle of a page. They stood in the archive when that process listed it, so they are part of the replay.
+func (d *Driver) adopt(ctx context.Context, r ledger.Replay, s ledger.Summary) (ledger.Replay, error) {
+	d.o.Log.Warn("objects were listed twice at a time", zap.String("replay", r.ID),
+		zap.Int64("listed", r.Listing.Objects), zap.Int64("written_down", s.Total().Objects))
+	return d.update(ctx, r.ID, func(now *ledger.Replay) error {
+		if now.State != ledger.Running || now.Listing.Objects >= s.Total().Objects {
+			return errUnchanged
+		}
+		now.Listing.Objects, now.Listing.Bytes = s.Total().Objects, s.Total().Size
+		return nil
+	})
 }
 
 // newFold opens the next fold. Its number has never been used, so rows that an earlier one put, or still puts, are
@@ -126,7 +160,7 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 	}
 	parts := s.Parts[r.Fold.Number]
 	switch {
-	case s.Open() > 0: // redriven in the moment in which the fold began
+	case !whole(r, s): // an object was redriven, or written down, in the moment in which the fold began
 		_, err := d.update(ctx, r.ID, func(now *ledger.Replay) error {
 			if now.State != ledger.Folding || now.Promoted || now.Version != r.Version {
 				return errUnchanged
@@ -136,7 +170,7 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 		})
 		return err
 	case parts[ledger.Failed] > 0:
-		if time.Since(r.Fold.Started) < foldPatience {
+		if time.Since(r.Fold.Started) < d.foldPatience {
 			return d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("%d parts of fold %d failed; a new fold follows", parts[ledger.Failed], r.Fold.Number))
 		}
 		return d.foldAgain(ctx, r, s, "its parts failed")
@@ -153,10 +187,16 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 		}
 		return d.wait(ctx, r.ID, ledger.Folding, openAccounts(r.ID))
 	}
-	if r, err = d.promote(ctx, r.ID); err != nil || !r.Promoted {
+	if r, err = d.promote(ctx, r); err != nil || !r.Promoted {
 		return err
 	}
 	return d.cleanUp(ctx, r)
+}
+
+// whole reports whether a fold can be of all objects, as far as the ledger knows now.
+func whole(r ledger.Replay, s ledger.Summary) bool {
+	why, _ := obstacle(r, s)
+	return why == "" && s.Total().Objects == r.Listing.Objects
 }
 
 func (d *Driver) foldAgain(ctx context.Context, r ledger.Replay, s ledger.Summary, why string) error {
@@ -165,117 +205,8 @@ func (d *Driver) foldAgain(ctx context.Context, r ledger.Replay, s ledger.Summar
 	if err != nil {
 		return err
 	}
-	if r, err = d.newFold(ctx, r, ledger.Folding, parts); err != nil {
+	if r, err = d.newFold(ctx, r, ledger.Folding, parts); err != nil || r.State != ledger.Folding || r.Promoted {
 		return err
 	}
 	return d.enqueueFold(ctx, r)
-}
-
-// promote lets readers move to the new generations: one transaction over all protocols, the replay, and the
-// generations' base.
-func (d *Driver) promote(ctx context.Context, id string) (ledger.Replay, error) {
-	for {
-		r, err := d.o.Ledger.Replay(ctx, id)
-		if err != nil {
-			return r, fmt.Errorf("reading replay %s: %w", id, err)
-		}
-		if r.State != ledger.Folding || r.Promoted {
-			return r, nil
-		}
-		var w ledger.Writes
-		for _, part := range r.Protocols {
-			p, err := d.o.Ledger.Protocol(ctx, part.Name)
-			if err != nil {
-				return r, fmt.Errorf("reading protocol %s: %w", part.Name, err)
-			}
-			g, err := d.o.Ledger.Generation(ctx, part.Name, part.Generation)
-			if err != nil {
-				return r, fmt.Errorf("reading generation %d of %s: %w", part.Generation, part.Name, err)
-			}
-			g.Base = r.Fold.Number
-			w.Generations = append(w.Generations, g)
-			w.Protocols = append(w.Protocols, serve(p, part.Generation))
-		}
-		r.Promoted = true
-		w.Replays = []ledger.Replay{r}
-		switch err := d.o.Ledger.Write(ctx, w); {
-		case err == nil:
-			r.Version++
-			d.o.Log.Info("readers move to the new generation", zap.String("replay", r.ID))
-			return r, nil
-		case !errors.Is(err, ledger.ErrConflict):
-			return r, fmt.Errorf("promoting the generations of %s: %w", id, err)
-		}
-	}
-}
-
-// serve makes a generation the one that readers read. The one before it stays, for a rollback; the one before that
-// can never be read again.
-func serve(p ledger.Protocol, generation int64) ledger.Protocol {
-	if p.Previous != 0 {
-		p.Purging = append(p.Purging, p.Previous)
-		p.Gens = slices.DeleteFunc(p.Gens, func(g int64) bool { return g == p.Previous })
-	}
-	p.Previous = p.Serving
-	p.Serving, p.Complete, p.Building = generation, generation, 0
-	return p
-}
-
-// cleanUp takes the tags off and only then frees the protocols, because the next replay of one sets them anew.
-func (d *Driver) cleanUp(ctx context.Context, r ledger.Replay) error {
-	if err := d.clearTags(ctx, r); err != nil {
-		return err
-	}
-	for {
-		r, err := d.o.Ledger.Replay(ctx, r.ID)
-		if err != nil {
-			return fmt.Errorf("reading replay %s: %w", r.ID, err)
-		}
-		if r.State.Ended() {
-			return nil
-		}
-		setState(&r, ledger.Finished)
-		w := ledger.Writes{Replays: []ledger.Replay{r}}
-		for _, part := range r.Protocols {
-			p, err := d.o.Ledger.Protocol(ctx, part.Name)
-			if err != nil {
-				return fmt.Errorf("reading protocol %s: %w", part.Name, err)
-			}
-			if p.Replay == r.ID {
-				p.Replay = ""
-				w.Protocols = append(w.Protocols, p)
-			}
-		}
-		switch err := d.o.Ledger.Write(ctx, w); {
-		case err == nil:
-			d.o.Log.Info("replay finished", zap.String("replay", r.ID))
-			return nil
-		case !errors.Is(err, ledger.ErrConflict):
-			return fmt.Errorf("finishing %s: %w", r.ID, err)
-		}
-	}
-}
-
-// clearTags takes the mirror's tags off every object of the replay. An object that cannot be reached keeps the replay
-// from finishing; one that is gone does not.
-func (d *Driver) clearTags(ctx context.Context, r ledger.Replay) error {
-	m := archive.Mirror{Archive: d.o.Archive, Mode: r.Tags}
-	if m.Mode == archive.TagsOff {
-		return nil
-	}
-	n := 0
-	for c, err := range d.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: r.ID}) {
-		if err != nil {
-			return fmt.Errorf("scanning the objects: %w", err)
-		}
-		if err := m.Clear(ctx, c.Key); err != nil && !errors.Is(err, archive.ErrNotFound) {
-			return fmt.Errorf("taking the tags off %s: %w", c.Key, err)
-		}
-		if n++; n%pageSize == 0 {
-			if err := d.lease(ctx, r.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

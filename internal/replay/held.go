@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
@@ -11,7 +12,7 @@ import (
 type HeldReplay struct {
 	Replay string
 	Held   bool
-	Why    string
+	Why    string // what it waits for, in words
 }
 
 // Held tells it of every replay that is not over.
@@ -34,17 +35,40 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 			if err != nil {
 				return nil, fmt.Errorf("counting the objects of %s: %w", r.ID, err)
 			}
-			failed := s.Objects[ledger.Failed].Objects
-			h.Held = s.Open() == 0 && s.Total().Objects == r.Listing.Objects && held(r, failed)
-			if h.Held {
-				h.Why = failedObjects(failed)
+			var why string
+			if why, h.Held = obstacle(r, s); h.Held {
+				h.Why = why
 			}
 		case ledger.Folding:
-			h.Held = h.Why == openAccounts(r.ID)
+			// Tags that stay on are a matter of time, until they have had some.
+			tags := r.Promoted && r.Waits != "" && time.Since(r.Changed) >= d.foldPatience
+			h.Held = h.Why == openAccounts(r.ID) || tags
+		}
+		if h.Why == "" {
+			h.Why = waits(r)
 		}
 		states = append(states, h)
 	}
 	return states, nil
+}
+
+// obstacle says what keeps a RUNNING replay from folding, "" for nothing, and whether only somebody's hand helps.
+func obstacle(r ledger.Replay, s ledger.Summary) (why string, hand bool) {
+	failed := s.Objects[ledger.Failed].Objects
+	switch total := s.Total().Objects; {
+	case s.Open() > 0:
+		return fmt.Sprintf("%d objects to be read", s.Open()), false
+	case total < r.Listing.Objects:
+		return fmt.Sprintf("%d objects were listed, the ledger has %d", r.Listing.Objects, total), true
+	case held(r, failed):
+		return failedObjects(failed), true
+	}
+	for _, p := range r.Protocols {
+		if s.Protocol[p.Name].Objects == 0 { // they went between start and the listing
+			return fmt.Sprintf("no object of %s was listed, and nothing must not take the place of its statistics", p.Name), true
+		}
+	}
+	return "", false
 }
 
 // held reports whether FAILED objects keep a replay from folding.

@@ -48,6 +48,9 @@ func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.R
 		if r, err = p.save(ctx, r); err != nil {
 			return err
 		}
+		if r.Promoted || r.State.Ended() {
+			p.untag(ctx, r)
+		}
 		if progress != nil {
 			progress(r)
 		}
@@ -98,7 +101,7 @@ func (p *page) read(ctx context.Context, r ledger.Replay) error {
 		}
 		p.last = object.Key
 		p.add(r, object, now)
-		if seen++; seen == pageSize {
+		if seen++; seen == p.d.pageSize {
 			return nil
 		}
 	}
@@ -160,6 +163,17 @@ func (p *page) tag(ctx context.Context, r ledger.Replay) {
 		})
 	}
 	_ = group.Wait() // nothing above returns an error
+}
+
+// untag takes a page's tags off again: this process lost the lease for so long that the replay has come to its end, and
+// nobody else will look at these tags any more.
+func (p *page) untag(ctx context.Context, r ledger.Replay) {
+	m := archive.Mirror{Archive: p.d.o.Archive, Mode: r.Tags}
+	for _, c := range p.cursors {
+		if err := m.Clear(ctx, c.Key); err != nil && !errors.Is(err, archive.ErrNotFound) {
+			p.d.o.Log.Info("taking late tags off", zap.String("object", c.Key), zap.Error(err))
+		}
+	}
 }
 
 // save moves the continuation; at the end of the listing the replay is RUNNING, and the number of objects listed is

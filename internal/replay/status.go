@@ -129,7 +129,7 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 		})
 	}
 	if s.Waits == "" {
-		s.Waits = waits(r.State)
+		s.Waits = waits(r)
 	}
 	if s.Queue, err = d.o.Queue.Counts(ctx); err != nil {
 		return s, fmt.Errorf("counting the queue: %w", err)
@@ -143,8 +143,8 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 }
 
 // waits says what a state waits for where the watcher has not said it yet.
-func waits(state ledger.State) string {
-	switch state {
+func waits(r ledger.Replay) string {
+	switch r.State {
 	case ledger.Starting:
 		return "the archive to be listed"
 	case ledger.Running:
@@ -152,6 +152,9 @@ func waits(state ledger.State) string {
 	case ledger.Paused:
 		return "somebody to resume it"
 	case ledger.Folding:
+		if r.Promoted {
+			return "the tags to be taken off"
+		}
 		return "the fold"
 	default:
 		return ""

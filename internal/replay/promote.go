@@ -1,0 +1,171 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+// promote lets readers move to the new generations: one transaction over all protocols, the replay, and the
+// generations' base. It is for the fold that was audited and no other: a second watcher may have opened the next one,
+// whose rows are not there yet.
+func (d *Driver) promote(ctx context.Context, audited ledger.Replay) (ledger.Replay, error) {
+	id := audited.ID
+	for {
+		r, err := d.o.Ledger.Replay(ctx, id)
+		if err != nil {
+			return r, fmt.Errorf("reading replay %s: %w", id, err)
+		}
+		if r.State != ledger.Folding || r.Promoted || r.Fold.Number != audited.Fold.Number {
+			return r, nil
+		}
+		var w ledger.Writes
+		for _, part := range r.Protocols {
+			p, err := d.o.Ledger.Protocol(ctx, part.Name)
+			if err != nil {
+				return r, fmt.Errorf("reading protocol %s: %w", part.Name, err)
+			}
+			g, err := d.o.Ledger.Generation(ctx, part.Name, part.Generation)
+			if err != nil {
+				return r, fmt.Errorf("reading generation %d of %s: %w", part.Generation, part.Name, err)
+			}
+			g.Base = r.Fold.Number
+			w.Generations = append(w.Generations, g)
+			w.Protocols = append(w.Protocols, serve(p, part.Generation))
+		}
+		r.Promoted = true
+		w.Replays = []ledger.Replay{r}
+		switch err := d.o.Ledger.Write(ctx, w); {
+		case err == nil:
+			r.Version++
+			d.o.Log.Info("readers move to the new generation", zap.String("replay", r.ID))
+			return r, nil
+		case !errors.Is(err, ledger.ErrConflict):
+			return r, fmt.Errorf("promoting the generations of %s: %w", id, err)
+		}
+	}
+}
+
+// serve makes a generation the one that readers read. The one before it stays, for a rollback; the one before that
+// can never be read again.
+func serve(p ledger.Protocol, generation int64) ledger.Protocol {
+	if p.Previous != 0 {
+		p.Purging = append(p.Purging, p.Previous)
+		p.Gens = slices.DeleteFunc(p.Gens, func(g int64) bool { return g == p.Previous })
+	}
+	p.Previous = p.Serving
+	p.Serving, p.Complete, p.Building = generation, generation, 0
+	return p
+}
+
+// cleanUp takes the tags off and only then frees the protocols, because the next replay of one sets them anew.
+func (d *Driver) cleanUp(ctx context.Context, r ledger.Replay) error {
+	if over, err := d.over(ctx, r.ID); over || err != nil {
+		return err
+	}
+	if err := d.clearTags(ctx, r); err != nil {
+		return err
+	}
+	for {
+		r, err := d.o.Ledger.Replay(ctx, r.ID)
+		if err != nil {
+			return fmt.Errorf("reading replay %s: %w", r.ID, err)
+		}
+		if r.State.Ended() {
+			return nil
+		}
+		setState(&r, ledger.Finished)
+		w := ledger.Writes{Replays: []ledger.Replay{r}}
+		for _, part := range r.Protocols {
+			p, err := d.o.Ledger.Protocol(ctx, part.Name)
+			if err != nil {
+				return fmt.Errorf("reading protocol %s: %w", part.Name, err)
+			}
+			if p.Replay == r.ID {
+				p.Replay = ""
+				w.Protocols = append(w.Protocols, p)
+			}
+		}
+		switch err := d.o.Ledger.Write(ctx, w); {
+		case err == nil:
+			d.o.Log.Info("replay finished", zap.String("replay", r.ID))
+			return nil
+		case !errors.Is(err, ledger.ErrConflict):
+			return fmt.Errorf("finishing %s: %w", r.ID, err)
+		}
+	}
+}
+
+// over reads whether a replay has ended meanwhile: then its tags are no longer ours, the next replay may have set its own.
+func (d *Driver) over(ctx context.Context, id string) (bool, error) {
+	r, err := d.o.Ledger.Replay(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("reading replay %s: %w", id, err)
+	}
+	return r.State.Ended(), nil
+}
+
+// clearTags takes the mirror's tags off every object of the replay. Objects that cannot be reached keep the replay from
+// finishing, which it says, but not the others from being cleaned; one that is gone does not.
+func (d *Driver) clearTags(ctx context.Context, r ledger.Replay) error {
+	m := archive.Mirror{Archive: d.o.Archive, Mode: r.Tags}
+	if m.Mode == archive.TagsOff {
+		return nil
+	}
+	var mu sync.Mutex
+	var first error
+	failed := 0
+	var group errgroup.Group
+	group.SetLimit(tagWriters)
+	takeOff := func(key string) error {
+		if err := m.Clear(ctx, key); err != nil && !errors.Is(err, archive.ErrNotFound) {
+			mu.Lock()
+			defer mu.Unlock()
+			if failed++; first == nil {
+				first = fmt.Errorf("taking the tags off %s: %w", key, err)
+			}
+		}
+		return nil
+	}
+	scan := func() error {
+		renewed := time.Now()
+		for c, err := range d.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: r.ID}) {
+			if err != nil {
+				return fmt.Errorf("scanning the objects: %w", err)
+			}
+			group.Go(func() error { return takeOff(c.Key) })
+			if time.Since(renewed) < d.o.Lease/3 {
+				continue
+			}
+			renewed = time.Now()
+			if err := d.lease(ctx, r.ID); err != nil {
+				return err
+			}
+			if over, err := d.over(ctx, r.ID); over || err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := scan()
+	_ = group.Wait() // takeOff keeps its errors
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case first == nil:
+		return nil
+	}
+	err = d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("the tags of %d objects to be taken off: %v", failed, first))
+	return errors.Join(first, err)
+}
