@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -93,7 +92,7 @@ func replayCorpus(t *testing.T, dir, archive string, workers int, cutoff string)
 	}
 	c := s.finished()
 	for _, d := range daemons {
-		d.stop(syscall.SIGTERM)
+		d.stop(terminate)
 	}
 	if a := c.Lines; c.Objects.Finished != 3*corpusParts || a.Rejected+a.Blank != 0 || a.AfterCutoff > 0 != (cutoff != "") {
 		t.Errorf("%d objects are finished, the accounts are %+v", c.Objects.Finished, a)

@@ -85,3 +85,9 @@ func (o *output) String() string {
 	defer o.mu.Unlock()
 	return o.b.String()
 }
+
+// The signals that ask a process to end: somebody's ctrl-C, and an orchestrator's.
+const (
+	interrupt = syscall.SIGINT
+	terminate = syscall.SIGTERM
+)
