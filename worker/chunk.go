@@ -172,7 +172,7 @@ func (c *chunk) save(ctx context.Context, state ledger.State) error {
 	if errors.Is(context.Cause(ctx), ledger.ErrFenced) || c.lostReceipt(ctx) {
 		return context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.w.o.Reserve)
+	ctx, cancel := c.w.lastWrites(ctx)
 	defer cancel()
 
 	partial := c.tally.Partial()

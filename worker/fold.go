@@ -78,7 +78,7 @@ func (f *fold) run(ctx context.Context) (ledger.Receipt, error) {
 // merge reads all partials of the protocol and keeps the rows of this part and pass. An object that is neither
 // finished nor left out by somebody's word stops it.
 func (f *fold) merge(ctx context.Context, pass int) (objects, lines int64, err error) {
-	f.sum.Reset()
+	f.sum = f.sum.Program().NewPartial() // not Reset: the memory that it keeps would count against the next pass
 	keep := func(hash uint64) bool {
 		return hash%uint64(f.part.Of) == uint64(f.part.Index) && hash/uint64(f.part.Of)%uint64(f.passes) == uint64(pass)
 	}
@@ -111,6 +111,9 @@ func (f *fold) mergeCursor(ctx context.Context, c ledger.Cursor, keep func(uint6
 			return err
 		}
 		if err := f.mergeBlob(blob, keep); err != nil {
+			return err
+		}
+		if err := f.look(ctx); err != nil { // a large object alone may outlast the claim
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/stats"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -33,7 +34,7 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 
 	j := &job{w: w, message: m, log: w.o.Log}
 	started := time.Now()
-	err := j.work(ctx)
+	err := j.safely(ctx)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // why the work was cut off, rather than what it met then
 	}
@@ -50,19 +51,30 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	if err != nil && verdict != HandOn {
 		fields = append(fields, zap.NamedError("reason", err))
 	}
-	switch verdict {
-	case Retry, Poison, Lost:
+	switch {
+	case verdict == Retry, verdict == Poison, verdict == Lost, errors.Is(err, stats.ErrVersion):
 		j.log.Warn("message", fields...)
 	default:
 		j.log.Debug("message", fields...)
 	}
 
-	// The last writes must not die with the work: they get a time of their own, within the reserve.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Reserve)
+	last, cancel := w.lastWrites(ctx) // they must not die with the work
 	defer cancel()
 	if err := j.settle(last, verdict, err); err != nil {
 		j.log.Warn("settling a message", append(fields, zap.Error(err))...)
 	}
+}
+
+// safely makes an error of a panic: one object's line must not end the work on all others. It is tried again like any
+// unknown error, and the attempts end it.
+func (j *job) safely(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errPanic, r)
+			j.log.Error("panic", zap.String("object", j.task.Key), zap.Any("value", r), zap.Stack("stack"))
+		}
+	}()
+	return j.work(ctx)
 }
 
 // work finds out what the message asks for, claims it and does it.
@@ -174,10 +186,10 @@ func (j *job) mirror(ctx context.Context, state ledger.State) {
 	err := m.Set(ctx, j.task.Key, string(state), j.cursor.Line, time.Now(), state == ledger.Finished || state == ledger.Failed)
 	switch {
 	case errors.Is(err, archive.ErrTooManyTags):
-		if j.cursor.Note == "" {
-			err = j.w.o.Ledger.Note(ctx, j.id(), "no room for the tags of the replay: "+err.Error())
-		} else {
-			err = nil
+		note := "no room for the tags of the replay: " + err.Error()
+		if err = nil; j.cursor.Note == "" { // said once
+			err = j.w.o.Ledger.Note(ctx, j.id(), note)
+			j.cursor.Note = note
 		}
 	case errors.Is(err, archive.ErrNotFound):
 		err = nil // the reader will say so

@@ -32,6 +32,9 @@ type Options struct {
 	Log         *zap.Logger   // default: none
 }
 
+// minVisibility leaves the heartbeat, at a third of it, a time that a call can take.
+const minVisibility = 30 * time.Millisecond
+
 func (o Options) withDefaults() Options {
 	setDuration(&o.Visibility, 5*time.Minute)
 	setDuration(&o.ChunkTime, o.Visibility)
@@ -68,8 +71,12 @@ func (o Options) validate() error {
 		return errors.New("worker: a name is needed")
 	case o.Slots < 1 || o.MaxAttempts < 1 || o.Memory < 1:
 		return errors.New("worker: slots, attempts and memory must be above 0")
-	case o.Visibility < 0 || o.Visibility > queue.MaxVisibility:
-		return fmt.Errorf("worker: a visibility timeout of %v is not between 0 and %v", o.Visibility, queue.MaxVisibility)
+	case o.Visibility < minVisibility || o.Visibility > queue.MaxVisibility:
+		return fmt.Errorf("worker: a visibility timeout of %v is not between %v and %v", o.Visibility, minVisibility, queue.MaxVisibility)
+	case o.Wait < 0 || o.Wait > queue.MaxWait:
+		return fmt.Errorf("worker: a long poll of %v is not between 0 and %v", o.Wait, queue.MaxWait)
+	case o.Reserve < 0 || o.Drain < 0 || o.Report < 0:
+		return errors.New("worker: reserve, drain and report must not be below 0")
 	case o.Reserve >= o.ChunkTime:
 		return fmt.Errorf("worker: the reserve (%v) must be below the longest chunk (%v)", o.Reserve, o.ChunkTime)
 	}

@@ -61,7 +61,7 @@ func (j *job) poison(ctx context.Context, reason error) error {
 	if err := j.settleCursor(ctx, ledger.Settle{State: ledger.Failed, Error: reason.Error()}); err != nil {
 		return err
 	}
-	if j.claimed && !j.task.Fold {
+	if j.claimed && !j.task.Fold && j.cursor.State == ledger.Failed {
 		j.mirror(ctx, ledger.Failed)
 	}
 	return nil
@@ -76,7 +76,11 @@ func (j *job) settleCursor(ctx context.Context, s ledger.Settle) error {
 	s.ID, s.Epoch, s.Now = j.id(), j.cursor.Epoch, time.Now()
 	for attempt := 1; ; attempt++ {
 		err := j.w.o.Ledger.Settle(ctx, s)
-		if err == nil || errors.Is(err, ledger.ErrFenced) {
+		switch {
+		case err == nil:
+			j.cursor.State = s.State
+			return nil
+		case errors.Is(err, ledger.ErrFenced):
 			return nil
 		}
 		if pause(ctx, backoff(attempt, 50*time.Millisecond, time.Second)); ctx.Err() != nil {

@@ -40,6 +40,7 @@ var (
 	errNoProgress = errors.New("no progress")
 	errBadLines   = errors.New("too many bad lines")
 	errGone       = errors.New("the cursor went with its replay")
+	errPanic      = errors.New("panic")
 	errTooLong    = errors.New("longer than max_line")
 	errForeign    = errors.New("message is of no replay that the ledger knows")
 )

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,14 @@ type Worker struct {
 	replays  replays
 	progress progress
 	beats    heartbeat
-	stopping atomic.Bool   // chunks end at their next look
-	free     chan struct{} // one token a free slot
+	started  atomic.Bool
+	stopping atomic.Bool        // chunks end at their next look
+	over     context.Context    // ends with the drain: what is not written then is not written
+	end      context.CancelFunc // of over
+	free     chan struct{}      // one token a free slot
 }
+
+var errStarted = errors.New("worker: a pool runs once")
 
 // New makes a pool; nothing runs yet.
 func New(o Options) (*Worker, error) {
@@ -33,6 +39,7 @@ func New(o Options) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{o: o, free: make(chan struct{}, o.Slots)}
+	w.over, w.end = context.WithCancel(context.Background())
 	for range o.Slots {
 		w.free <- struct{}{}
 	}
@@ -43,10 +50,15 @@ func New(o Options) (*Worker, error) {
 	return w, nil
 }
 
-// Run works until ctx ends (the soft stop), then lets every chunk commit what it has and hands the messages back. What
-// is not done after Drain is given up: its message comes back by the visibility timeout. Run returns nil after a stop,
-// when every goroutine that it started has ended.
+// Run works until ctx ends (the soft stop), then lets every chunk commit what it has and hands the messages back. A
+// chunk that hangs in a read is cut off when four fifths of Drain have passed; the rest is for its last writes. What is
+// not written after Drain is given up: its message comes back by the visibility timeout. Run returns nil after a stop,
+// when every goroutine that it started has ended. A second Run is an error.
 func (w *Worker) Run(ctx context.Context) error {
+	if w.started.Swap(true) {
+		return errStarted
+	}
+	defer w.end()
 	// Two contexts: ctx stops fetching, work is what the slots use and outlives it by Drain at most.
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer giveUp(nil)
@@ -61,14 +73,29 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.stopping.Store(true)
 	started := time.Now()
 	held := w.beats.count()
-	expire := time.AfterFunc(w.o.Drain, func() { giveUp(errStopped) })
+	cutOff := time.AfterFunc(w.o.Drain/5*4, func() { giveUp(errStopped) })
+	expire := time.AfterFunc(w.o.Drain, w.end)
 	slots.Wait()
+	cutOff.Stop()
+	last, cancel := w.lastWrites(ctx)
+	w.progress.flush(last)
+	cancel()
 	expire.Stop()
-	w.progress.flush(context.WithoutCancel(ctx))
 	giveUp(errStopped)
 	background.Wait()
 	w.o.Log.Info("stopped", zap.Int("held", held), zap.Duration("drain", time.Since(started)))
 	return nil
+}
+
+// lastWrites is the context of what is written when the work itself has ended, perhaps because ctx has: it has a time of
+// its own, within the reserve and within the drain.
+func (w *Worker) lastWrites(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Reserve)
+	stop := context.AfterFunc(w.over, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // fetch receives messages and gives each a slot of its own, until ctx ends. It never asks for more than there are
