@@ -1,6 +1,10 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Row is one row of a statistic as the table keeps it. The ledger does not look into it.
 type Row struct {
@@ -22,6 +26,14 @@ type Part struct {
 // BasePart is the name of one part of a fold: base.<n>.<shard>.
 func BasePart(fold int64, shard int) string { return fmt.Sprintf("base.%d.%d", fold, shard) }
 
+// FoldOf is the number of the fold whose part has that name; false for a live part.
+func FoldOf(part string) (int64, bool) {
+	rest, ok := strings.CutPrefix(part, "base.")
+	number, _, dotted := strings.Cut(rest, ".")
+	n, err := strconv.ParseInt(number, 10, 64)
+	return n, ok && dotted && err == nil
+}
+
 // RowsParams say which rows to read.
 type RowsParams struct {
 	Protocol   string
@@ -34,5 +46,5 @@ type RowsParams struct {
 type PurgeParams struct {
 	Protocol   string
 	Generation int64
-	KeepBase   int64 // the rows of this fold, and the live parts, stay; 0: nothing stays
+	BelowBase  int64 // only rows of folds with a lower number, so that no fold under way can lose any; 0: everything
 }

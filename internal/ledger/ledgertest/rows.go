@@ -18,7 +18,7 @@ var (
 	}
 	purgeTests = []test{
 		{"everything", testPurgeAll},
-		{"all but one base", testPurgeKeepBase},
+		{"lower bases", testPurgeBelowBase},
 		{"limits", testPurgeLimit},
 	}
 )
@@ -199,29 +199,34 @@ func testPurgeAll(t *testing.T, f *fixture) {
 	equal(t, "purged of what is not there", n, 0)
 }
 
-func testPurgeKeepBase(t *testing.T, f *fixture) {
+func testPurgeBelowBase(t *testing.T, f *fixture) {
 	f.fill(t)
-	n, _ := f.purge(t, ledger.PurgeParams{Protocol: "dns", Generation: 7, KeepBase: 1}, 1000)
-	equal(t, "purged of fold 10", n, 12)
-	for _, statistic := range []string{"a", "b", "c"} {
-		equal(t, "base 1 and live", len(f.rows(t, statistic, 1)), 16)
-		equal(t, "live", len(f.rows(t, statistic, 10)), 8)
+	below := func(n int64) ledger.PurgeParams {
+		return ledger.PurgeParams{Protocol: "dns", Generation: 7, BelowBase: n}
 	}
-	n, _ = f.purge(t, ledger.PurgeParams{Protocol: "dns", Generation: 7, KeepBase: 10}, 1000)
+	n, _ := f.purge(t, below(1), 1000)
+	equal(t, "purged below fold 1", n, 0)
+	n, _ = f.purge(t, below(10), 1000)
 	equal(t, "purged of fold 1", n, 24)
-	equal(t, "live", len(f.rows(t, "b", 1)), 8)
+	for _, statistic := range []string{"a", "b", "c"} {
+		equal(t, "base 10 and live", len(f.rows(t, statistic, 10)), 12)
+		equal(t, "live", len(f.rows(t, statistic, 1)), 8)
+	}
+	n, _ = f.purge(t, below(11), 1000)
+	equal(t, "purged of fold 10", n, 12)
+	equal(t, "live", len(f.rows(t, "b", 10)), 8)
 	f.checkOthers(t)
 }
 
 func testPurgeLimit(t *testing.T, f *fixture) {
 	f.fill(t)
-	n, calls := f.purge(t, ledger.PurgeParams{Protocol: "dns", Generation: 7, KeepBase: 10}, 5)
-	equal(t, "purged", n, 24)
-	if calls < 5 {
-		t.Errorf("24 rows went in %d calls of 5", calls)
+	n, calls := f.purge(t, ledger.PurgeParams{Protocol: "dns", Generation: 7, BelowBase: 11}, 5)
+	equal(t, "purged", n, 36)
+	if calls < 8 {
+		t.Errorf("36 rows went in %d calls of 5", calls)
 	}
 	n, _ = f.purge(t, ledger.PurgeParams{Protocol: "dns", Generation: 7}, 7)
-	equal(t, "purged", n, 36)
+	equal(t, "purged", n, 24)
 	_, err := f.Purge(t.Context(), ledger.PurgeParams{Protocol: "dns", Generation: 7}, 0)
 	refused(t, err)
 	f.checkOthers(t)

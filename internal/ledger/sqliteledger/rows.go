@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
@@ -156,9 +155,9 @@ func (l *Ledger) Purge(ctx context.Context, p ledger.PurgeParams, limit int) (in
 
 // stays reports whether a purge leaves a part alone.
 func stays(p ledger.PurgeParams, part string) bool {
-	if p.KeepBase == 0 {
+	if p.BelowBase == 0 {
 		return false
 	}
-	base, _ := baseRange(p.KeepBase)
-	return strings.HasPrefix(part, base) || strings.HasPrefix(part, liveFrom)
+	fold, ok := ledger.FoldOf(part)
+	return !ok || fold >= p.BelowBase
 }
