@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,7 @@ type bed struct {
 	queue   *sqlitequeue.Queue
 	dead    *sqlitequeue.Queue
 	archive *dirarchive.Archive
+	root    string       // of the archive
 	ahead   atomic.Int64 // nanoseconds that the queue's clock is ahead
 	replay  ledger.Replay
 	program *stats.Program
@@ -54,8 +56,8 @@ func newBed(t testing.TB, change ...func(*ledger.Replay)) *bed {
 	b.closed(db.Close)
 	b.queue = b.openQueue(db, sqlitequeue.Options{Name: "work", DeadLetter: "dead"})
 	b.dead = b.openQueue(db, sqlitequeue.Options{Name: "dead"})
-	root := t.TempDir()
-	if b.archive, err = dirarchive.New(b.ctx, dirarchive.Options{Root: root, Tags: filepath.Join(dir, "tags.db")}); err != nil {
+	b.root = t.TempDir()
+	if b.archive, err = dirarchive.New(b.ctx, dirarchive.Options{Root: b.root, Tags: filepath.Join(dir, "tags.db")}); err != nil {
 		t.Fatal(err)
 	}
 	b.closed(b.archive.Close)
@@ -147,6 +149,14 @@ func (b *bed) worker(change ...func(*Options)) *Worker {
 
 // shortest makes every chunk as short as can be.
 func shortest(o *Options) { o.ChunkTime = o.Reserve + 1 }
+
+// remove deletes an object.
+func (b *bed) remove(key string) {
+	b.t.Helper()
+	if err := os.Remove(filepath.Join(b.root, filepath.FromSlash(key))); err != nil {
+		b.t.Fatal(err)
+	}
+}
 
 // put writes an object.
 func (b *bed) put(key string, content []byte) archive.Object {
