@@ -33,20 +33,27 @@ type commands struct {
 	Config   string `short:"c" placeholder:"FILE" type:"path" help:"The configuration file (default: $$REPRISE_CONFIG, or reprise.yaml here)."`
 	LogLevel string `placeholder:"LEVEL" enum:"debug,info,warn,error," default:"" help:"Least level that is logged: debug, info, warn or error. Daemons log from info on, other commands from warn."`
 
-	Demo      demoCommand    `cmd:"" help:"Make an archive, replay it with several workers, kill one, and compare the results."`
-	Init      initCommand    `cmd:"" help:"Write a sample configuration."`
-	ConfigCmd configCommand  `cmd:"" name:"config" help:"Look at the configuration."`
-	Start     startCommand   `cmd:"" help:"Start a replay: open fresh statistics, list the archive, enqueue its objects. Prints the replay's id."`
-	Work      workCommand    `cmd:"" help:"Run workers until stopped."`
-	Watch     watchCommand   `cmd:"" help:"Run the watcher until stopped: it folds, finishes, and brings back what got stuck."`
-	Run       runCommand     `cmd:"" help:"Run all roles in one process."`
-	Status    statusCommand  `cmd:"" help:"Show how far replays are, and what they wait for."`
-	List      listCommand    `cmd:"" help:"List the protocols with their generations, and the replays."`
-	Objects   objectsCommand `cmd:"" help:"List the objects of a replay."`
-	Stats     statsCommand   `cmd:"" help:"Print the rows of a statistic."`
-	Finish    finishCommand  `cmd:"" help:"Finish a replay now, or leave out what has failed."`
-	Certify   certifyCommand `cmd:"" help:"Add a replay's accounts up: what was listed, read, counted and folded."`
-	Version   versionCommand `cmd:"" help:"Print the version."`
+	Demo      demoCommand     `cmd:"" help:"Make an archive, replay it with several workers, kill one, and compare the results."`
+	Init      initCommand     `cmd:"" help:"Write a sample configuration."`
+	ConfigCmd configCommand   `cmd:"" name:"config" help:"Look at the configuration."`
+	Start     startCommand    `cmd:"" help:"Start a replay: open fresh statistics, list the archive, enqueue its objects. Prints the replay's id."`
+	Work      workCommand     `cmd:"" help:"Run workers until stopped."`
+	Watch     watchCommand    `cmd:"" help:"Run the watcher until stopped: it folds, finishes, and brings back what got stuck."`
+	Run       runCommand      `cmd:"" help:"Run all roles in one process."`
+	Status    statusCommand   `cmd:"" help:"Show how far replays are, and what they wait for."`
+	List      listCommand     `cmd:"" help:"List the protocols with their generations, and the replays."`
+	Objects   objectsCommand  `cmd:"" help:"List the objects of a replay."`
+	Stats     statsCommand    `cmd:"" help:"Print the rows of a statistic."`
+	Diff      diffCommand     `cmd:"" help:"Compare the statistics that serve with those being built, or with the previous ones."`
+	Pause     pauseCommand    `cmd:"" help:"Let workers end their chunks and take no more of a replay."`
+	Resume    resumeCommand   `cmd:"" help:"Let a paused replay go on."`
+	Cancel    cancelCommand   `cmd:"" help:"Give a replay up: drop what it built, take its tags off, free its protocols."`
+	Redrive   redriveCommand  `cmd:"" help:"Make FAILED objects begin again, after a fix."`
+	Rollback  rollbackCommand `cmd:"" help:"Let readers read the generation before the one that serves."`
+	Purge     purgeCommand    `cmd:"" help:"Give the generation before the one that serves up: its rows are deleted."`
+	Finish    finishCommand   `cmd:"" help:"Finish a replay now, or leave out what has failed."`
+	Certify   certifyCommand  `cmd:"" help:"Add a replay's accounts up: what was listed, read, counted and folded."`
+	Version   versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // environment is what a command gets beside its flags.

@@ -11,6 +11,7 @@ type Protocol struct {
 	Building int64     `json:"building,omitempty"` // the one that a replay fills; 0: none
 	Serving  int64     `json:"serving,omitempty"`  // the one that readers read; 0: none
 	Previous int64     `json:"previous,omitempty"` // the one that served before; 0: none
+	Since    time.Time `json:"since,omitzero"`     // when Previous stopped serving
 	Purging  []int64   `json:"purging,omitempty"`  // those whose rows may be deleted
 	Cutoff   time.Time `json:"CUTOFF_TS,omitzero"` // of the last start
 	Replay   string    `json:"replay,omitempty"`   // the replay that has the protocol now; "": none
@@ -68,6 +69,8 @@ type Replay struct {
 	Fold      Fold             `json:"fold,omitzero"`      // the fold under way, or the last one
 	Accepted  *Acceptance      `json:"accepted,omitzero"`  // finish --accept-failed
 	Promoted  bool             `json:"promoted,omitempty"` // readers read the new generations
+	Resumes   State            `json:"resumes,omitempty"`  // of a PAUSED replay: the state that resume gives back
+	Cleaned   bool             `json:"cleaned,omitempty"`  // of a replay that is over: its tags are off, its protocols free
 	Waits     string           `json:"waits,omitempty"`    // what a finish waits for, in words
 	Version   int64            `json:"version"`
 }

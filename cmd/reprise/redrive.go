@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+
+	"go.uber.org/zap/zapcore"
+)
+
+type redriveCommand struct {
+	Replay string   `arg:"" optional:"" help:"The replay's id. Default: the newest."`
+	Key    []string `short:"k" placeholder:"KEY" help:"Redrive this object only; may be given several times. Default: all that are FAILED."`
+	DryRun bool     `help:"Say what would be redriven, and change nothing."`
+	JSON   bool     `help:"Print JSON."`
+}
+
+// Run makes FAILED objects begin again.
+func (c *redriveCommand) Run(e *environment) (err error) {
+	a, err := e.open(zapcore.WarnLevel)
+	if err != nil {
+		return err
+	}
+	defer closing(a, &err)
+	id, err := newest(e, a, c.Replay)
+	if err != nil {
+		return err
+	}
+	redriven, err := a.Replays().Redrive(e, id, c.Key, c.DryRun)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return e.printJSON(redriven)
+	}
+	for _, r := range redriven {
+		fmt.Fprintf(e.out, "%s: %s (was: %s)\n", r.Key, r.Now, r.Error)
+	}
+	fmt.Fprintf(e.err, "%d FAILED objects found\n", len(redriven))
+	return nil
+}
