@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"strings"
 	"sync"
@@ -23,8 +24,14 @@ type process struct {
 // daemon starts a process that runs until it is stopped.
 func (s *site) daemon(args ...string) *process {
 	s.t.Helper()
+	return s.daemonTo(nil, args...)
+}
+
+// daemonTo is daemon with a place for its standard output, to be read when the process has ended.
+func (s *site) daemonTo(out io.Writer, args ...string) *process {
+	s.t.Helper()
 	p := &process{t: s.t, name: strings.Join(args, " "), cmd: s.command(args...)}
-	p.cmd.Stderr = &p.err
+	p.cmd.Stdout, p.cmd.Stderr = out, &p.err
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
