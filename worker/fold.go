@@ -33,7 +33,7 @@ func (j *job) fold(ctx context.Context, part ledger.ReplayProtocol, program *sta
 		return fmt.Errorf("%w: %s", errOldFold, j.task.Key)
 	}
 	f := &fold{
-		job: j, part: j.replay.Fold.Parts[index], sum: program.NewPartial(), passes: 1,
+		job: j, part: j.replay.Fold.Parts[index], sum: program.NewPartial(), passes: 1, renewed: time.Now(),
 		to: ledger.Part{Protocol: part.Name, Generation: part.Generation, Name: ledger.BasePart(number, index)},
 	}
 	receipt, err := f.run(ctx)
@@ -51,8 +51,8 @@ type fold struct {
 	part    ledger.FoldPart
 	to      ledger.Part
 	sum     *stats.Partial
-	passes  int // how often the partials are read, each time for a share of the part's rows
-	renewed time.Time
+	passes  int       // how often the partials are read, each time for a share of the part's rows
+	renewed time.Time // when the claim was made, or made longer
 }
 
 // run makes as many passes as the memory asks for. The number of parts rests on an estimate; where that was too low,
@@ -143,9 +143,6 @@ func (f *fold) look(ctx context.Context) error {
 		return errStopped
 	}
 	now := time.Now()
-	if f.renewed.IsZero() {
-		f.renewed = now
-	}
 	if now.Sub(f.renewed) < f.ownership()/3 {
 		return nil
 	}
