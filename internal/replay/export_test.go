@@ -1,0 +1,9 @@
+package replay
+
+import "time"
+
+// PageSize makes a driver list small pages.
+func PageSize(d *Driver, n int) { d.pageSize = n }
+
+// FoldPatience sets how long a driver leaves a fold alone whose parts failed.
+func FoldPatience(d *Driver, t time.Duration) { d.foldPatience = t }
