@@ -108,7 +108,7 @@ func (c *chunk) read(ctx context.Context, deadline time.Time) error {
 	for {
 		for n, size := 0, 0; n < lookEvery && size < lookBytes; n++ {
 			line, err := c.lines.Next()
-			if err == io.EOF {
+			if err == io.EOF { //nolint:errorlint // a wrapped one is not the clean end
 				return nil
 			}
 			if err != nil {

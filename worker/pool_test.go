@@ -45,8 +45,10 @@ func TestPools(t *testing.T) {
 		b.send(b.task(key).Encode())
 	}
 	for i := range 3 {
-		b.start(b.worker(shortest, func(o *Options) {
+		b.start(b.worker(func(o *Options) {
 			o.Name, o.Visibility, o.Wait = fmt.Sprint("host-", i), 2*time.Second, 100*time.Millisecond
+			o.Reserve = 2 * time.Second // what a claim that was lost to a slow machine keeps others waiting
+			o.ChunkTime = o.Reserve + 1
 			o.Memory = 1 << (20 * i) // the first seals all the time
 		}))
 	}
@@ -119,7 +121,7 @@ func TestErrorsStayApart(t *testing.T) {
 		b.add(fmt.Sprintf("dns/%d", i), text(lines))
 	}
 	b.start(b.worker(func(o *Options) {
-		o.Visibility, o.ChunkTime, o.Wait = time.Second, time.Minute, 50*time.Millisecond
+		o.Visibility, o.Reserve, o.ChunkTime, o.Wait = time.Second, 2*time.Second, 3*time.Second, 50*time.Millisecond
 		o.Archive = &faultyArchive{Archive: o.Archive, opens: func(p archive.OpenParams) error {
 			switch p.Key {
 			case "dns/panics":

@@ -107,7 +107,7 @@ func errorsOf(t *testing.T, file string) []string {
 			continue
 		}
 		for _, s := range group.Specs {
-			spec := s.(*ast.ValueSpec) //nolint:errcheck // var groups hold nothing else
+			spec := s.(*ast.ValueSpec) // var groups hold nothing else
 			for i, value := range spec.Values {
 				if call, ok := value.(*ast.CallExpr); ok {
 					if fun, ok := call.Fun.(*ast.SelectorExpr); ok && fun.Sel.Name == "New" && strings.HasPrefix(spec.Names[i].Name[1:], "rr") {
