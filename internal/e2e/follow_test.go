@@ -2,8 +2,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -33,17 +31,24 @@ func TestFollow(t *testing.T) {
 	runner.stop(terminate)
 }
 
-// TestInterrupted: ctrl-C ends every daemon well, also with nothing to do.
-func TestInterrupted(t *testing.T) {
+// TestRelay takes a replay to its end with one process at a time: each does its part, has nothing more to do, and ends
+// well at ctrl-C.
+func TestRelay(t *testing.T) {
 	t.Parallel()
-	for _, role := range []string{"run", "work", "watch"} {
-		s := smallSite(t)
-		p := s.daemon(role)
-		s.until(role+" to have opened the databases", func() bool {
-			_, err := os.Stat(filepath.Join(s.dir, "state", "tags.db"))
-			return err == nil
-		})
+	s := smallSite(t)
+	s.start("--cutoff", smallCutoff)
+	for _, leg := range []struct {
+		role string
+		done func(status) bool
+	}{
+		{"work", func(st status) bool { return st.Objects.Finished == 1 && st.Queue.InFlight == 0 }},
+		{"watch", func(st status) bool { return st.State == "FOLDING" && st.Queue.Visible == 1 }},
+		{"work", func(st status) bool { return st.Fold.Parts == 1 && st.Fold.Finished == 1 && st.Queue.InFlight == 0 }},
+		{"run", func(st status) bool { return st.State == "FINISHED" }},
+	} {
+		p := s.daemon(leg.role)
+		s.until(leg.role+" to do its part", func() bool { return leg.done(s.status()) })
 		p.stop(interrupt)
-		s.call(call{"start --cutoff " + smallCutoff, exit(done), []string{"\n"}, nil}) // nothing is locked
 	}
+	s.certified()
 }

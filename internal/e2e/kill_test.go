@@ -52,7 +52,7 @@ func TestKilled(t *testing.T) {
 		store coding
 		chunk string
 	}{
-		{codings()[1], "500ms"}, // without frames to resume at: every chunk reads from the start and skips
+		{codings()[1], "400ms"}, // without frames to resume at: every chunk reads from the start and skips
 		{codings()[2], "250ms"},
 	} {
 		t.Run(test.store.name, func(t *testing.T) {

@@ -134,6 +134,10 @@ type status struct {
 		Generation int64  `json:"generation"`
 		Counted    int64  `json:"counted"`
 	} `json:"protocols"`
+	Fold struct {
+		Parts    int64 `json:"parts"`
+		Finished int64 `json:"finished"`
+	} `json:"fold"`
 	Workers        int      `json:"workers"`
 	LinesPerSecond float64  `json:"lines_per_second"`
 	SecondsLeft    *float64 `json:"seconds_left"`
