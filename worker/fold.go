@@ -127,8 +127,9 @@ func (f *fold) mergeBlob(blob []byte, keep func(uint64) bool) error {
 	if err := f.sum.MergeBlob(blob, keep); err != nil {
 		return err
 	}
-	// One row that is larger than the memory cannot be halved.
-	if f.sum.Size() > f.w.o.Memory && f.sum.Len() > 1 {
+	// The size has what it takes to decode a blob in it, which more passes do not make less: with few rows left they are
+	// not what is large, and halving them again would never end.
+	if f.sum.Size() > f.w.o.Memory && f.sum.Len() > rowsPerPut {
 		return errTooManyRows
 	}
 	return nil

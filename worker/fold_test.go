@@ -71,7 +71,7 @@ func (b *bed) objects(n int, change ...func(*Options)) []string {
 	b.t.Helper()
 	var all []string
 	for i := range n {
-		lines := makeLines(1500+100*i, 400)
+		lines := makeLines(2500+100*i, 2500)
 		all = append(all, lines...)
 		b.add(fmt.Sprintf("dns/%d.gz", i), gzipped(b.t, lines, 600))
 	}
@@ -84,18 +84,21 @@ func TestFold(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		of     int
-		memory int
+		sealed int // memory of a chunk
+		memory int // of a pass
 		passes bool
 	}{
-		{"one part", 1, 64 << 20, false},
-		{"seven parts", 7, 64 << 20, false},
-		{"many passes", 1, 16 << 10, true},
-		{"parts of many passes", 3, 16 << 10, true},
+		{"one part", 1, 1, 64 << 20, false},
+		{"seven parts", 7, 1, 64 << 20, false},
+		{"many passes", 1, 1, 50 << 10, true},
+		{"parts of many passes", 2, 1, 50 << 10, true},
+		// What a partial takes to be decoded counts as well: no number of passes makes that less.
+		{"partials larger than the memory", 1, 64 << 20, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t)
-			lines := b.objects(4, func(o *Options) { o.Memory = 1 }) // sealed into many segments
+			lines := b.objects(4, func(o *Options) { o.Memory = c.sealed })
 			b.folding(1, c.of)
 			reads := 0
 			w := b.worker(func(o *Options) {
