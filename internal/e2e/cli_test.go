@@ -192,11 +192,39 @@ func TestFinished(t *testing.T) {
 		t.Errorf("%d rows are shown while the next generation is built", len(rows))
 	}
 	s.must("run", "--once")
+	checkList(s, id)
 	if rows := parseCSV(t, s.must("stats", "shop", "orders", "--csv")).rows; len(rows) != 6 || rows[0][1] != "fr" {
 		t.Errorf("the second replay has the rows %q", rows)
 	}
 	if rows := parseCSV(t, s.must("stats", "shop", "orders", "--csv", "--generation", "1")).rows; len(rows) != 4 {
 		t.Errorf("%d rows are left of the generation before", len(rows))
+	}
+}
+
+// checkList: the second of two replays serves, the first one is still there.
+func checkList(s *site, first string) {
+	s.t.Helper()
+	type list struct {
+		Protocols []struct {
+			Name     string `json:"name"`
+			Serving  int64  `json:"serving"`
+			Previous int64  `json:"previous"`
+			Building int64  `json:"building"`
+		} `json:"protocols"`
+		Replays []struct {
+			ID    string `json:"id"`
+			State string `json:"state"`
+		} `json:"replays"`
+	}
+	l := read[list](s, "list", "--json")
+	if len(l.Protocols) != 1 || len(l.Replays) != 2 {
+		s.t.Fatalf("list --json has %+v", l)
+	}
+	if p := l.Protocols[0]; p.Name != "shop" || p.Serving != 2 || p.Previous != 1 || p.Building != 0 {
+		s.t.Errorf("list --json has the protocol %+v", p)
+	}
+	if r := l.Replays; r[1].ID != first || r[0].ID <= first || r[0].State != "FINISHED" || r[1].State != "FINISHED" {
+		s.t.Errorf("list --json has the replays %+v, want the newest first", r)
 	}
 }
 
