@@ -71,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	helped := -1
 	parser, err := kong.New(&c, kong.Name("reprise"), kong.Writers(stdout, stderr),
 		kong.Description("Rebuilds the statistics of a log pipeline from its archive, exactly once."),
-		kong.UsageOnError(), kong.Exit(func(code int) { helped = code }))
+		kong.Exit(func(code int) { helped = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "reprise:", err)
 		return exitFailed
@@ -101,7 +101,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &wrong), errors.Is(err, app.ErrUsage), errors.Is(err, os.ErrNotExist) && errors.Is(err, errConfig):
+	case errors.As(err, &wrong), errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown),
+		errors.Is(err, os.ErrNotExist) && errors.Is(err, errConfig):
 		return exitUsage
 	case errors.Is(err, replay.ErrHeld), errors.Is(err, errCheck):
 		return exitCheck

@@ -58,5 +58,8 @@ func parseTime(s string) (time.Time, error) {
 	if err != nil {
 		return t, fmt.Errorf("%q is not a time such as 2026-03-01T12:00:00Z", s)
 	}
+	if t.IsZero() { // which would mean now
+		return t, fmt.Errorf("%q is before all logs", s)
+	}
 	return t, nil
 }

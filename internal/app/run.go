@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-56345083/reprise/internal/replay"
@@ -24,51 +25,53 @@ func (a *App) Work(ctx context.Context) error {
 // Run runs all roles in this process until ctx ends; with once, until no replay can go on: nil when all are over,
 // replay.ErrHeld when one is held back, with what holds it.
 func (a *App) Run(ctx context.Context, once bool) error {
+	signalled := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var held error
-	var group errgroup.Group
+	group, ctx := errgroup.WithContext(ctx) // a role that fails takes the others with it
 	group.Go(func() error { return a.Work(ctx) })
 	group.Go(func() error { return a.driver.Watch(ctx) })
+	var held error
 	if once {
 		group.Go(func() error {
 			defer stop()
-			var err error
-			held, err = a.untilStill(ctx)
-			return err
+			held = a.untilStill(ctx)
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if once && signalled.Err() != nil {
+		return fmt.Errorf("stopped before every replay was over: %w", signalled.Err())
+	}
 	return held
 }
 
-// untilStill waits until no replay can go on without somebody's hand.
-func (a *App) untilStill(ctx context.Context) (held, err error) {
+// untilStill waits until no replay can go on without somebody's hand, or ctx ends. A ledger that cannot be read for a
+// moment is asked again: whether all is done must be known, not guessed.
+func (a *App) untilStill(ctx context.Context) error {
 	for {
 		states, err := a.driver.Held(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, nil
+		if err == nil {
+			var reasons []string
+			still := true
+			for _, s := range states {
+				still = still && s.Held
+				reasons = append(reasons, s.Replay+": "+s.Why)
 			}
-			return nil, err
-		}
-		var reasons []string
-		still := true
-		for _, s := range states {
-			still = still && s.Held
-			reasons = append(reasons, s.Replay+": "+s.Why)
-		}
-		if still && len(states) > 0 {
-			return fmt.Errorf("%w: %s", replay.ErrHeld, strings.Join(reasons, "; ")), nil
-		}
-		if still {
-			return nil, nil
+			switch {
+			case still && len(states) > 0:
+				return fmt.Errorf("%w: %s", replay.ErrHeld, strings.Join(reasons, "; "))
+			case still:
+				return nil
+			}
+		} else if ctx.Err() == nil {
+			a.log.Warn("looking whether all is done", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
-			return nil, nil
+			return nil
 		case <-time.After(localInterval / 2):
 		}
 	}

@@ -19,7 +19,8 @@ const (
 	maxDrain      = time.Hour
 	maxSlots      = 1024
 	maxAttempts   = 100
-	minMemory     = Bytes(1 << 20)
+	minMemory     = Bytes(8 << 20) // well above what an empty partial keeps (stats.KeptBytes)
+	minDrain      = time.Second    // the last writes need some of it
 	maxMemory     = Bytes(16 << 30)
 )
 
@@ -106,7 +107,7 @@ func (v *validator) worker(w Worker) {
 	inRange := v.duration("worker.visibility_timeout", w.VisibilityTimeout, minVisibility, maxVisibility)
 	inRange = v.duration("worker.chunk_time", w.ChunkTime, time.Millisecond, maxVisibility) && inRange
 	inRange = v.duration("worker.reserve", w.Reserve, time.Millisecond, maxVisibility) && inRange
-	v.duration("worker.drain", w.Drain, time.Millisecond, maxDrain)
+	v.duration("worker.drain", w.Drain, minDrain, maxDrain)
 	if inRange {
 		v.reserve(w)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -49,6 +51,7 @@ func retire(p ledger.Protocol) ledger.Protocol {
 
 // change changes the records of protocols in one write, again when somebody else was faster.
 func (d *Driver) change(ctx context.Context, names []string, change func(*ledger.Protocol) error) ([]ledger.Protocol, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for {
 		w := ledger.Writes{}
 		for _, name := range names {
@@ -66,6 +69,9 @@ func (d *Driver) change(ctx context.Context, names []string, change func(*ledger
 			return w.Protocols, nil
 		case !errors.Is(err, ledger.ErrConflict):
 			return nil, fmt.Errorf("writing the protocols: %w", err)
+		}
+		if err := pause(ctx, rand.N(50*time.Millisecond)); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -108,6 +110,9 @@ func (d *Driver) transact(ctx context.Context, id string, change func(*ledger.Re
 			return r, nil
 		case !errors.Is(err, ledger.ErrConflict):
 			return r, fmt.Errorf("writing replay %s and its protocols: %w", id, err)
+		}
+		if err := pause(ctx, rand.N(50*time.Millisecond)); err != nil {
+			return r, err
 		}
 	}
 }
