@@ -31,7 +31,7 @@ func TestGenerated(t *testing.T) {
 	for _, d := range dialects() {
 		protocols.WriteString(d.protocol())
 	}
-	s := newSite(t, "", "slots: 4, visibility_timeout: 5s, chunk_time: 120ms, reserve: 100ms, memory: 1MiB", protocols.String())
+	s := newSite(t, "", "slots: 4, visibility_timeout: 5s, chunk_time: 120ms, reserve: 100ms, memory: 8MiB", protocols.String())
 	counts := generate(s)
 	s.start("--cutoff", generatedCutoff.Format(time.RFC3339))
 
