@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"bufio"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -67,29 +69,18 @@ func TestStartKilled(t *testing.T) {
 	for i := range listedObjects {
 		s.put(fmt.Sprintf("logs/shop/%02d/%04d.log", i%30, i), fmt.Appendf(nil, "{\"ts\":\"2026-03-01T10:00:00Z\",\"country\":\"c%d\",\"amount\":%d}\n", i%7, i))
 	}
-	cmd := s.command("start", "--cutoff", smallCutoff)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	inTime := false
+	for range 10 { // a listing may be faster than the looks at it; then the next one
+		if inTime = s.startKilled(); inTime {
+			break
+		}
+		if err := os.RemoveAll(filepath.Join(s.dir, "state")); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	if !inTime {
+		t.Fatal("the kill always came too late: make the archive larger")
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	id, err := bufio.NewReader(out).ReadString('\n') // it comes before the listing
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.until("a page to be listed", func() bool { return s.status().Objects.Listed > 0 })
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // killed, as asked for
-	st := s.status()
-	if st.Replay != strings.TrimSpace(id) || st.State != "STARTING" || st.Objects.ListedAll || st.Objects.Listed >= listedObjects {
-		t.Fatalf("the kill came too late, or to the wrong replay: %+v", st)
-	}
-	t.Logf("killed with %d objects listed", st.Objects.Listed)
 
 	watcher, worker := s.daemon("watch"), s.daemon("work")
 	c := s.finished()
@@ -113,6 +104,38 @@ func TestStartKilled(t *testing.T) {
 		t.Errorf("%d rows", len(rows))
 	}
 	checkTags(s)
+}
+
+// startKilled starts a replay, kills the start when it has listed something, and reports whether it was still listing.
+func (s *site) startKilled() bool {
+	s.t.Helper()
+	cmd := s.command("start", "--cutoff", smallCutoff)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed, as asked for
+	}()
+	id, err := bufio.NewReader(out).ReadString('\n') // it comes before the listing
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.until("a page to be listed", func() bool { return s.status().Objects.Listed > 0 })
+	if err := cmd.Process.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	st := s.status()
+	if st.Replay != strings.TrimSpace(id) || st.State != "STARTING" && st.State != "RUNNING" {
+		s.t.Fatalf("the killed start leaves %+v", st)
+	}
+	s.t.Logf("killed with %d objects listed", st.Objects.Listed)
+	return st.State == "STARTING"
 }
 
 // TestDemo runs the demo, which kills one of its own workers, with a small archive.
