@@ -96,7 +96,7 @@ func TestWatchStorm(t *testing.T) {
 	s.put("logs/dns/3", "c")
 	s.corrupt("logs/dns/bad")
 	s.workers()
-	for range 3 {
+	for range 2 {
 		r, err := s.driver("starter", nil).Start(context.Background(), params("dns"))
 		if err != nil {
 			t.Fatal(err)
