@@ -25,7 +25,6 @@ package model
 
 const (
 	objects = 2 // cursors 0 and 1
-	lines   = 2 // of each object, each a chunk
 	tasks   = 4 // two objects, two parts of a fold
 	many    = 2 // a queue counts so far
 )
@@ -53,7 +52,7 @@ type cursor struct {
 
 // part is what the table has under base.<n>.<part>. A put replaces the rows that it has: a row that all objects share
 // (sum), and rows that one object alone adds to (own).
-type part struct{ sum, own uint8 }
+type part struct{ sum, own uint16 }
 
 // worker is one slot of worker.Worker: a job's variables, nothing while it is idle.
 type worker struct {
@@ -62,7 +61,8 @@ type worker struct {
 	receipt          bool // the message is still this worker's
 	mine             bool // the epoch that it read is still the cursor's
 	accepted         bool // job.replay.Accepted, as it was read
-	line, sum        uint8
+	sum              uint16
+	line             uint8
 	etag, attempts   uint8
 	to, want         uint8 // of a commit whose outcome is not known
 	objects, counted uint8 // of a fold
@@ -75,7 +75,7 @@ type watcher struct {
 	fresh                 bool  // the replay's record is still as it was read
 	same                  bool  // its fold is
 	accepted              uint8 // as it was read
-	at1                   uint8 // how far a scan is
+	index                 uint8 // how far a scan is
 	done, failed, counted uint8
 	open                  uint8 // bits: which
 	seen, lost            uint8 // parts: FINISHED, FAILED
@@ -88,8 +88,8 @@ type judge struct {
 }
 
 type operator struct {
-	at                place
-	at1, failed, open uint8
+	at                  place
+	index, failed, open uint8
 }
 
 // write is a commit that was given up as lost, and is still on its way.
@@ -141,8 +141,9 @@ const (
 	stumble                   // reading breaks off
 	stop                      // a worker is stopped, and hands back
 	wear                      // the queue's own redrive policy takes a message for dead
-	abort                     // a watcher ends in the middle; costs nothing
-	all     = 1<<iota - 1
+	hasty                     // the watcher takes work for lost while somebody is at it
+	abort                     // a watcher ends in the middle
+	all     fault = 1<<iota - 1
 )
 
 // rule is a bit for each rule that can be left out (a mutation) or put in (a fix).
@@ -167,22 +168,28 @@ const (
 	neverTryAgain                      // a fold whose receipts do not close is not replaced
 
 	// What would mend what it does.
+	resendFold // open parts of a fold are sent again after a while, whatever else the queue holds
+	givenUp    // a part's message is done with when the replay folds no more
 	reopenAsks // Reopen asks in the same write whether the replay is RUNNING
 	tagsAgain  // after a tag the replay is read afresh, and the tags go again if it is promoted or over
-	overClears // a message of a replay that is over takes the tags off, too
+	doneClears // a message for an object that is FINISHED, or whose replay is over, has the tags looked after, too
+	deadClears // so has a dead letter of a replay that is promoted or over
 )
 
 // space is one bounded space to search.
 type space struct {
-	objects, parts, workers, watchers int
-	kinds                             [objects]kind
-	attempts                          uint8 // MaxAttempts
-	faults                            uint8 // how many, of those in may
-	may                               fault
-	accepts, hands                    uint8
-	tags                              bool
-	weak                              bool // faults outnumber the attempts: a healthy object may fail
-	rules                             rule
+	objects, parts, watchers int
+	lines                    uint8 // of each object, up to three; each is a chunk
+	kinds                    [objects]kind
+	attempts                 uint8 // MaxAttempts
+	faults                   uint8 // how many, of those in may
+	may                      fault
+	accepts, hands           uint8
+	tags                     bool
+	spare                    bool   // the work on objects is spared by chance
+	weak                     bool   // faults outnumber the attempts: a healthy object may fail
+	only                     string // what to look for; "": for everything
+	rules                    rule
 }
 
 func (m *space) has(r rule) bool { return m.rules&r != 0 }
@@ -235,8 +242,8 @@ func (s *state) idle() bool {
 }
 
 // quiet says that nobody is at anything.
-func (s *state) quiet() bool {
-	return s.idle() && s.workers == [2]worker{} && s.watchers == [2]watcher{} && s.judge == judge{} && s.operator == operator{}
+func (m *space) quiet(s *state) bool {
+	return !m.clears(s) && s.idle() && s.workers == [2]worker{} && s.watchers == [2]watcher{} && s.judge == judge{} && s.operator == operator{}
 }
 
 func (s *state) open() (open bool, failures uint8) {
@@ -264,10 +271,10 @@ func (s *state) ordered() {
 	}
 }
 
-func (w *worker) key() (k uint64) {
+func (w *worker) key() (k uint64) { // 8 bytes
 	for _, v := range [...]uint8{
 		uint8(w.at), uint8(w.then), w.task<<3 | bit(w.receipt)<<2 | bit(w.mine)<<1 | bit(w.accepted), w.line | w.to<<2 | w.want<<4,
-		w.sum, w.etag | w.attempts<<1, w.objects | w.counted<<2,
+		uint8(w.sum), uint8(w.sum >> 8), w.etag | w.attempts<<1, w.objects | w.counted<<2,
 	} {
 		k = k<<8 | uint64(v)
 	}
@@ -293,4 +300,4 @@ func upTo(line uint8) (sum uint8) {
 }
 
 // counted is how many lines a partial has.
-func counted(sum uint8) uint8 { return sum&3 + sum>>2&3 }
+func counted(sum uint8) uint8 { return sum&3 + sum>>2&3 + sum>>4&3 }
