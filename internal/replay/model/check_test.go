@@ -89,7 +89,8 @@ func (m *space) run(limit int) result {
 				way, at := x.trace(int32(i))
 				m.next(&at, func(l label, n state) { // the same step, under its own name
 					if len(r.trace) == 0 && m.broken(&at, &n) == why {
-						r.trace = append(way, l)
+						way = append(way, l)
+						r.trace = way
 					}
 				})
 				return

@@ -1,7 +1,7 @@
 // Package model checks the protocol of claims, commits and folds: every interleaving of two workers, a watcher or two,
-// the reader of the dead letters, an operator and a world full of faults, over two objects of two lines.
+// the reader of the dead letters, an operator and a world full of faults, over two objects of a few lines.
 //
-// The code under test is not run here. Each step of the model is one call of a contract (ledger, queue, archive), in the
+// The code is not run here. Each step of the model is one call of a contract (ledger, queue, archive), in the
 // order in which the code makes them, and its comment names the function that makes it. A change there belongs here
 // too; what the checker then finds is the shortest way to the fault. The mutations in run_test.go are rules left out,
 // one at a time: they show that the model would notice.
@@ -17,6 +17,8 @@
 //   - An answer that got lost is, but for a commit's, what a crash right after the call is: the message comes back.
 //   - Delays are left out: what waits may wait for ever, or not at all. Leases too, as they decide waste only.
 //   - A queue that holds more than two equal messages holds two.
+//   - Each fault has its price out of a small budget, and so has what a worker that is very slow makes likely: that its
+//     claim or its message's time ends, or that the watcher takes the work for lost.
 //
 // Left out are the listing (the replay begins RUNNING, with everything enqueued), pause and cancel, partials in segments,
 // several protocols, the worker's cache of the replay's record (here it is read when the message is received, and may be
@@ -24,7 +26,7 @@
 package model
 
 const (
-	objects = 2 // cursors 0 and 1
+	objects = 2 // at most: cursors 0 and 1
 	tasks   = 4 // two objects, two parts of a fold
 	many    = 2 // a queue counts so far
 )
@@ -167,7 +169,7 @@ const (
 	finishBeforeClear                  // FINISHED before the tags are off
 	neverTryAgain                      // a fold whose receipts do not close is not replaced
 
-	// What would mend what it does.
+	// What would mend what it does (see TestOpen).
 	resendFold // open parts of a fold are sent again after a while, whatever else the queue holds
 	givenUp    // a part's message is done with when the replay folds no more
 	reopenAsks // Reopen asks in the same write whether the replay is RUNNING
