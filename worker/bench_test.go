@@ -28,14 +28,14 @@ func BenchmarkObject(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				c := &chunk{job: &job{w: w}, tally: tally}
+				c := &chunk{job: &job{w: w, looked: time.Now().Add(time.Hour)}, tally: tally}
 				c.lines, err = archive.OpenLines(context.Background(), bed.archive, archive.LinesParams{
 					Key: o.Key, ETag: o.ETag, Size: o.Size, MaxLine: bed.program.MaxLine(),
 				})
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := c.read(context.Background(), time.Now().Add(time.Hour)); err != nil {
+				if err := c.read(context.Background(), time.Hour); err != nil {
 					b.Fatal(err)
 				}
 				if blob := tally.Partial().AppendBlob(nil); len(blob) == 0 || c.commit.Accounts.Read == 0 {

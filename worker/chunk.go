@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,8 +39,7 @@ type chunk struct {
 // chunk reads lines from the cursor's position on and commits them: FINISHED at the object's end (nil), PENDING when the
 // budget is used up (errHandOn), the worker stops (errStopped) or reading broke off on the way.
 func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *stats.Program) error {
-	started := time.Now()
-	rule := stats.Rule{All: part.Rule == ledger.RuleAll, Cutoff: j.replay.Cutoff.UnixNano()}
+	rule := stats.Rule{All: part.Rule == ledger.RuleAll, Cutoff: nanos(j.replay.Cutoff)}
 	tally, err := program.NewTally(rule)
 	if err != nil {
 		return fmt.Errorf("counting %s: %w", j.task.Key, err)
@@ -48,16 +48,19 @@ func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *st
 	if err := c.resume(); err != nil {
 		return err
 	}
+	if err := c.reserveSkip(ctx); err != nil {
+		return err
+	}
 	c.lines, err = archive.OpenLines(ctx, j.w.o.Archive, archive.LinesParams{
 		Key: j.task.Key, ETag: j.cursor.ETag, Size: j.cursor.Size, Frame: archive.Frame(j.cursor.Frame),
-		Line: j.cursor.Line, MaxLine: program.MaxLine(),
+		Line: j.cursor.Line, MaxLine: program.MaxLine() + 1, // a CR is no part of the line; the tally decides
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.lines.Close() }() // nothing was written
 
-	err = c.read(ctx, started.Add(j.budget()))
+	err = c.read(ctx, j.budget())
 	switch {
 	case err == nil:
 		if err := c.checkRejects(); err != nil {
@@ -68,7 +71,7 @@ func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *st
 	case c.lines.Number() == j.cursor.Line, decide(err, 0, 1) == Poison:
 		// Nothing was read, or what was read is part of a bad object: there is nothing to commit.
 		return err
-	case errors.Is(err, ledger.ErrFenced):
+	case errors.Is(err, ledger.ErrFenced), errors.Is(err, errOver):
 		return err
 	}
 	if e := c.save(ctx, ledger.Pending); e != nil {
@@ -103,8 +106,36 @@ func (c *chunk) resume() error {
 	return nil
 }
 
-// read folds lines until the object's end (nil), or until something ends the chunk.
-func (c *chunk) read(ctx context.Context, deadline time.Time) error {
+// skipRate is how many stored bytes of a gzip member are skipped in a second at the least: a fraction of what one core
+// does, because a claim that is over in the middle of the skip is taken by the next duplicate of the message.
+const skipRate = 10 << 20
+
+// reserveSkip keeps the cursor ours for as long as the way to its line may take, where there is a long one: the middle
+// of a gzip member can only be reached from its start.
+func (c *chunk) reserveSkip(ctx context.Context) error {
+	if c.cursor.Line == c.cursor.Frame.Line {
+		return nil
+	}
+	skip := time.Duration(float64(c.cursor.Consumed-c.cursor.Frame.Offset) / skipRate * float64(time.Second))
+	if skip < c.ownership()/4 {
+		return nil
+	}
+	ctx, cancel := c.w.lastWrites(ctx)
+	defer cancel()
+	renewal := c.commit
+	renewal.From, renewal.To, renewal.State, renewal.Now = c.from, c.from, ledger.Processing, time.Now()
+	renewal.Frame, renewal.Partial, renewal.Rows = c.cursor.Frame, c.cursor.Partial, c.cursor.Rows
+	renewal.Until = renewal.Now.Add(skip + c.ownership())
+	if err := c.w.commit(ctx, renewal); err != nil {
+		return fmt.Errorf("keeping %s for the way to line %d: %w", c.task.Key, c.from, err)
+	}
+	return nil
+}
+
+// read folds lines until the object's end (nil), or until something ends the chunk. The budget begins with the first
+// line, because the way to it cannot be divided.
+func (c *chunk) read(ctx context.Context, budget time.Duration) error {
+	var deadline time.Time
 	for {
 		for n, size := 0, 0; n < lookEvery && size < lookBytes; n++ {
 			line, err := c.lines.Next()
@@ -113,6 +144,9 @@ func (c *chunk) read(ctx context.Context, deadline time.Time) error {
 			}
 			if err != nil {
 				return err
+			}
+			if deadline.IsZero() {
+				deadline = time.Now().Add(budget)
 			}
 			c.count(line)
 			size += len(line.Bytes)
@@ -124,11 +158,27 @@ func (c *chunk) read(ctx context.Context, deadline time.Time) error {
 			return errStopped
 		case !time.Now().Before(deadline):
 			return errHandOn
-		case c.tally.Partial().Size() > c.w.o.Memory:
+		}
+		if err := c.mayGoOn(ctx); err != nil {
+			return err
+		}
+		if c.tally.Partial().Size() > c.w.o.Memory {
 			if err := c.save(ctx, ledger.Processing); err != nil {
 				return err
 			}
 		}
+	}
+}
+
+// nanos is an instant as the tally compares it: what lies beyond the range of its integers is before or after all lines.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	default:
+		return t.UnixNano()
 	}
 }
 

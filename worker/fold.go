@@ -40,7 +40,9 @@ func (j *job) fold(ctx context.Context, part ledger.ReplayProtocol, program *sta
 	if err != nil {
 		return fmt.Errorf("folding %s of %s: %w", j.task.Key, part.Name, err)
 	}
-	return j.w.commit(ctx, ledger.Commit{
+	last, cancel := j.w.lastWrites(ctx)
+	defer cancel()
+	return j.w.commit(last, ledger.Commit{
 		ID: j.id(), Epoch: j.cursor.Epoch, State: ledger.Finished, Receipt: receipt, Now: time.Now(),
 	})
 }
@@ -143,11 +145,16 @@ func (f *fold) look(ctx context.Context) error {
 	if f.w.stopping.Load() {
 		return errStopped
 	}
+	if err := f.mayGoOn(ctx); err != nil {
+		return err
+	}
 	now := time.Now()
 	if now.Sub(f.renewed) < f.ownership()/3 {
 		return nil
 	}
 	f.renewed = now
+	ctx, cancel := f.w.lastWrites(ctx)
+	defer cancel()
 	return f.w.commit(ctx, ledger.Commit{
 		ID: f.id(), Epoch: f.cursor.Epoch, State: ledger.Processing, Now: now, Until: now.Add(f.ownership()),
 	})

@@ -22,6 +22,7 @@ type job struct {
 	replay  ledger.Replay
 	cursor  ledger.Cursor // as this job knows it
 	claimed bool          // cursor.Epoch is ours
+	looked  time.Time     // when mayGoOn asked for the replay last
 	log     *zap.Logger
 }
 
@@ -32,8 +33,8 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	w.beats.hold(m.Receipt, lose)
 	defer w.beats.drop(m.Receipt)
 
-	j := &job{w: w, message: m, log: w.o.Log}
 	started := time.Now()
+	j := &job{w: w, message: m, looked: started, log: w.o.Log}
 	err := j.safely(ctx)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // why the work was cut off, rather than what it met then
@@ -89,11 +90,11 @@ func (j *job) work(ctx context.Context) error {
 		}
 		return err
 	}
-	switch {
-	case j.replay.State.Ended():
-		return errOver
-	case j.replay.State == ledger.Paused:
-		return errPaused
+	if err := standing(j.replay); err != nil {
+		if errors.Is(err, errOver) && !j.task.Fold {
+			j.untagLate(ctx)
+		}
+		return err
 	}
 	part, ok := j.replay.Protocol(j.task.Protocol)
 	if !ok {
@@ -106,11 +107,47 @@ func (j *job) work(ctx context.Context) error {
 	if err := j.claim(ctx); err != nil {
 		return err
 	}
+	if j.cursor.Protocol != part.Name { // the message was wrong about it, and the ledger is the truth
+		if part, ok = j.replay.Protocol(j.cursor.Protocol); !ok {
+			return fmt.Errorf("%w: replay %s has no protocol %q", queue.ErrPoison, j.task.Replay, j.cursor.Protocol)
+		}
+		j.task.Protocol = part.Name
+		if program, err = j.w.programs.get(ctx, part.Name, part.Generation); err != nil {
+			return err
+		}
+	}
 	if j.task.Fold {
 		return j.fold(ctx, part, program)
 	}
 	j.mirror(ctx, ledger.Processing)
 	return j.chunk(ctx, part, program)
+}
+
+// standing says why a replay's work must not go on, nil where it may.
+func standing(r ledger.Replay) error {
+	switch {
+	case r.State.Ended():
+		return errOver
+	case r.State == ledger.Paused:
+		return errPaused
+	default:
+		return nil
+	}
+}
+
+// mayGoOn looks, about once a second, whether the replay was paused or cancelled meanwhile. That
+// it cannot be read is no reason to stop.
+func (j *job) mayGoOn(ctx context.Context) error {
+	now := time.Now()
+	if now.Sub(j.looked) < replayAge {
+		return nil
+	}
+	j.looked = now
+	r, err := j.w.replays.get(ctx, j.task.Replay, false)
+	if err != nil {
+		return nil //nolint:nilerr // the commit will tell what matters
+	}
+	return standing(r)
 }
 
 func (j *job) id() ledger.CursorID {
@@ -154,12 +191,15 @@ func (j *job) redrive(ctx context.Context) error {
 	if j.task.Fold {
 		return errOldFold // a fold that failed is replaced by the watcher, never taken up again
 	}
-	// A fold that left this object out must not see it come back (section 6), so this is read afresh.
+	// A fold that left this object out must not see it come back (section 6). The replay is read afresh, after the cursor:
+	// a fold that begins later raises the cursor's epoch before its parts look, and fences this off.
 	replay, err := j.w.replays.get(ctx, j.task.Replay, true)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if replay.State == ledger.Folding {
+	case replay.State.Ended():
+		return errOver
+	case replay.State == ledger.Folding:
 		return errFolding
 	}
 	object, err := j.w.o.Archive.Stat(ctx, j.task.Key)
@@ -180,21 +220,49 @@ func (j *job) redrive(ctx context.Context) error {
 // only, not correctness.
 func (j *job) ownership() time.Duration { return j.w.o.ChunkTime + j.w.o.Reserve }
 
-// mirror shows the cursor's state in the object's tags; it never fails the work.
+// mirrorTime bounds the tag writes of one change of state: a mirror must not hold the work up.
+const mirrorTime = 5 * time.Second
+
+// mirror shows the cursor's state in the object's tags; it never fails the work. A replay that came to its end meanwhile
+// has had its tags taken off, so they are taken off again: it is marked as ending before that begins.
 func (j *job) mirror(ctx context.Context, state ledger.State) {
 	m := archive.Mirror{Archive: j.w.o.Archive, Mode: j.replay.Tags}
-	err := m.Set(ctx, j.task.Key, string(state), j.cursor.Line, time.Now(), state == ledger.Finished || state == ledger.Failed)
+	final := state == ledger.Finished || state == ledger.Failed
+	if !m.Shows(final) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
+	defer cancel()
+	err := m.Set(ctx, j.task.Key, string(state), j.cursor.Line, time.Now(), final)
 	switch {
+	case err == nil:
+		var r ledger.Replay
+		if r, err = j.w.replays.get(ctx, j.task.Replay, true); err == nil && (r.Promoted || r.State.Ended()) {
+			err = m.Clear(ctx, j.task.Key)
+		}
 	case errors.Is(err, archive.ErrTooManyTags):
 		note := "no room for the tags of the replay: " + err.Error()
 		if err = nil; j.cursor.Note == "" { // said once
 			err = j.w.o.Ledger.Note(ctx, j.id(), note)
 			j.cursor.Note = note
 		}
-	case errors.Is(err, archive.ErrNotFound):
-		err = nil // the reader will say so
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, archive.ErrNotFound) && ctx.Err() == nil { // of a missing object the reader will say so
 		j.log.Info("mirroring the state into tags", zap.String("object", j.task.Key), zap.Error(err))
+	}
+}
+
+// untagLate takes the tags of a replay that is over off its object: the worker that had the message before may have
+// died between writing them and looking whether it was too late. Another replay of the protocol keeps its own.
+func (j *job) untagLate(ctx context.Context) {
+	protocol, err := j.w.o.Ledger.Protocol(ctx, j.task.Protocol)
+	if err != nil || protocol.Replay != "" && protocol.Replay != j.task.Replay {
+		return
+	}
+	m := archive.Mirror{Archive: j.w.o.Archive, Mode: j.replay.Tags}
+	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
+	defer cancel()
+	if err := m.Clear(ctx, j.task.Key); err != nil && !errors.Is(err, archive.ErrNotFound) {
+		j.log.Info("taking late tags off", zap.String("object", j.task.Key), zap.Error(err))
 	}
 }

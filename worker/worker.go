@@ -88,9 +88,9 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // lastWrites is the context of what is written when the work itself has ended, perhaps because ctx has: it has a time of
-// its own, within the reserve and within the drain.
+// its own, and within the drain.
 func (w *Worker) lastWrites(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Reserve)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Writes)
 	stop := context.AfterFunc(w.over, cancel)
 	return ctx, func() {
 		stop()

@@ -27,9 +27,14 @@ type Mirror struct {
 	Mode    string // TagsAll, TagsFinal or TagsOff
 }
 
+// Shows reports whether the mode asks for a state; final says that it is FINISHED or FAILED.
+func (m Mirror) Shows(final bool) bool {
+	return m.Mode != TagsOff && (final || m.Mode != TagsFinal)
+}
+
 // Set mirrors a state. final says that the state is FINISHED or FAILED.
 func (m Mirror) Set(ctx context.Context, key, state string, line int64, at time.Time, final bool) error {
-	if m.Mode == TagsOff || m.Mode == TagsFinal && !final {
+	if !m.Shows(final) {
 		return nil
 	}
 	return m.Archive.MergeTags(ctx, key, map[string]string{
