@@ -70,6 +70,7 @@ func TestInterleavings(t *testing.T) {
 		{name: "two objects, one corrupt, accepted", m: two.with(func(m *space) { m.kinds[1], m.accepts = corrupt, 1 })},
 		{name: "an object that kills", m: left.with(func(m *space) { m.kinds[0] = deadly })},
 
+		{name: "redriven, nothing accepted", m: both.with(func(m *space) { m.accepts, m.rules = 0, code }).under(1, all)},
 		{name: "redriven", m: redriven},
 		{name: "redriven under fire", m: redriven.under(1, all), long: true},
 		{name: "redriven twice", m: redriven.with(func(m *space) { m.accepts, m.hands = 2, 2 }), long: true},
@@ -78,6 +79,8 @@ func TestInterleavings(t *testing.T) {
 		{name: "two objects, one redriven", m: both.under(1, crash|expire), long: true},
 		{name: "an object that kills, redriven", m: redriven.with(func(m *space) { m.kinds[0] = deadly })},
 		{name: "more faults than attempts", m: weak.under(2, crash|expire|repeat|wear|abort), long: true},
+		{name: "redriven from slow workers", m: redriven.with(func(m *space) { m.accepts = 0 }).under(2, slow|expire), long: true},
+		{name: "tags, more faults than attempts", m: weak.with(func(m *space) { m.tags = true }).under(2, crash|wear|abort)},
 		{name: "tags", m: tagged.under(1, all)},
 		{name: "tags of an object left out", m: left.with(func(m *space) { m.tags, m.rules = true, mend }).under(1, all&^lose), long: true},
 	} {

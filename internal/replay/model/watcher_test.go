@@ -338,6 +338,7 @@ func (m *space) deadLetters(s *state, emit emitter) {
 			over := s.replay == finished || s.promoted
 			if m.clearsLetter(s, task) { // the proposed end of Driver.judge
 				step("takes the tags off", func(n *state, _ *judge) { n.tagged[task] = false })
+				continue
 			}
 			var next judge
 			switch {
