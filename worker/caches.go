@@ -57,6 +57,7 @@ func (p *programs) get(ctx context.Context, protocol string, number int64) (*sta
 // a wrong count, because every write is conditional on the cursor itself.
 type replays struct {
 	ledger ledger.Ledger
+	age    time.Duration // how old a record may be that is served
 	mu     sync.Mutex
 	known  map[string]seenReplay
 }
@@ -72,7 +73,7 @@ func (r *replays) get(ctx context.Context, id string, fresh bool) (ledger.Replay
 	r.mu.Lock()
 	seen, ok := r.known[id]
 	r.mu.Unlock()
-	if ok && !fresh && time.Since(seen.at) < replayAge {
+	if ok && !fresh && time.Since(seen.at) < r.age {
 		return seen.record, nil
 	}
 	at := time.Now()

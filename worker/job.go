@@ -139,7 +139,7 @@ func standing(r ledger.Replay) error {
 // it cannot be read is no reason to stop.
 func (j *job) mayGoOn(ctx context.Context) error {
 	now := time.Now()
-	if now.Sub(j.looked) < replayAge {
+	if now.Sub(j.looked) < j.w.replays.age {
 		return nil
 	}
 	j.looked = now

@@ -44,7 +44,7 @@ func New(o Options) (*Worker, error) {
 		w.free <- struct{}{}
 	}
 	w.programs.ledger = o.Ledger
-	w.replays.ledger = o.Ledger
+	w.replays.ledger, w.replays.age = o.Ledger, replayAge
 	w.progress.init(o)
 	w.beats.init(o)
 	return w, nil
