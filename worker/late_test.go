@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/queue"
@@ -188,13 +190,25 @@ func TestWrongProtocol(t *testing.T) {
 type commitLog struct {
 	ledger.Ledger
 	renewals []time.Duration
+	changed  string // beside the time
 }
 
 func (l *commitLog) Commit(ctx context.Context, c ledger.Commit) error {
-	if c.State == ledger.Processing && c.From == c.To {
-		l.renewals = append(l.renewals, c.Until.Sub(c.Now))
+	if c.State != ledger.Processing || c.From != c.To {
+		return l.Ledger.Commit(ctx, c)
 	}
-	return l.Ledger.Commit(ctx, c)
+	l.renewals = append(l.renewals, c.Until.Sub(c.Now))
+	before, err := l.Cursor(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if err := l.Ledger.Commit(ctx, c); err != nil {
+		return err
+	}
+	after, err := l.Cursor(ctx, c.ID)
+	before.StateChange, before.OwnedUntil = after.StateChange, after.OwnedUntil
+	l.changed += cmp.Diff(before, after)
+	return err
 }
 
 // TestLongWay: the middle of a gzip member is far from its start, so the claim is made longer before the way is gone,
@@ -217,6 +231,9 @@ func TestLongWay(t *testing.T) {
 	b.wantFinished("dns/b.gz", lines)
 	if len(log.renewals) < 5 {
 		t.Errorf("%d claims of a long way were made longer", len(log.renewals))
+	}
+	if log.changed != "" {
+		t.Errorf("a claim that was made longer changed (-before +after):\n%s", log.changed)
 	}
 	for _, d := range log.renewals {
 		if d < w.o.ChunkTime {
