@@ -169,13 +169,15 @@ const (
 	finishBeforeClear                  // FINISHED before the tags are off
 	neverTryAgain                      // a fold whose receipts do not close is not replaced
 
-	// What would mend what it does (see TestOpen).
+	// What it does against what stands in TestOpen and TestMutations, or could do.
+	tagsAgain  // after a tag the replay is read afresh, and the tags go again if it is promoted or over
+	overClears // a message of a replay that is over takes the tags off
+	doneClears // a message for an object that is FINISHED has the tags looked after
+	deadClears // so has a dead letter of a replay that is promoted or over, before it is dropped
+	foldFences // a fold raises the epochs of the FAILED cursors before its parts are written down
+	reopenAsks // Reopen asks in the same write whether the replay is RUNNING: another way to the same
 	resendFold // open parts of a fold are sent again after a while, whatever else the queue holds
 	givenUp    // a part's message is done with when the replay folds no more
-	reopenAsks // Reopen asks in the same write whether the replay is RUNNING
-	tagsAgain  // after a tag the replay is read afresh, and the tags go again if it is promoted or over
-	doneClears // a message for an object that is FINISHED, or whose replay is over, has the tags looked after, too
-	deadClears // so has a dead letter of a replay that is promoted or over
 )
 
 // space is one bounded space to search.

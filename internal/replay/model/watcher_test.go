@@ -62,7 +62,17 @@ func (m *space) watcher(s *state, i int, emit emitter) {
 				*t = watcher{}
 				return
 			}
-			*t = watcher{at: atInsert, same: true} // whosever fold it is
+			*t = watcher{same: true} // whosever fold it is
+			m.enqueue(t)
+		})
+	case atFence: // the proposed beginning of Driver.enqueueFold: Settle from FAILED to FAILED
+		step("fences off who would redrive", func(n *state, t *watcher) {
+			if n.cursors[t.index].state == failed {
+				m.raise(n, t.index)
+			}
+			if t.index++; int(t.index) == m.objects {
+				t.at, t.index = atInsert, 0
+			}
 		})
 	case atInsert: // Driver.enqueueFold: Cursors.Insert
 		step("writes the parts down", func(n *state, t *watcher) {
@@ -210,7 +220,7 @@ func (m *space) look(s *state, i int, step func(string, func(*state, *watcher)),
 	case s.replay == folding && s.promoted: // cleanUp
 		step("sees the replay promoted", func(_ *state, t *watcher) { *t = read; m.clean(t) })
 	case s.replay == folding && !s.listed: // enqueueFold
-		step("sees a fold that is not listed", func(_ *state, t *watcher) { *t = read; t.at = atInsert })
+		step("sees a fold that is not listed", func(_ *state, t *watcher) { *t = read; m.enqueue(t) })
 	case s.replay == folding: // tryFinish
 		step("sees the replay FOLDING", func(_ *state, t *watcher) { *t = read; t.at, t.finishing = atScanObjects, true })
 	}
@@ -239,6 +249,13 @@ func (m *space) look(s *state, i int, step func(string, func(*state, *watcher)),
 			n.faults--
 		}
 		emit(label{who: process(2 + i), what: "sees open work and an empty queue", on: tasks, fair: !busy}, n)
+	}
+}
+
+// enqueue begins Driver.enqueueFold.
+func (m *space) enqueue(t *watcher) {
+	if t.at = atInsert; m.has(foldFences) {
+		t.at = atFence
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 	atScanObjects
 	atLapse
 	atNewFold
+	atFence
 	atInsert
 	atSendParts
 	atListed
@@ -82,7 +83,7 @@ func (m *space) worker(s *state, i int, emit emitter) {
 		switch {
 		case s.replay == folding && !m.has(redriveFolding):
 			step("may not redrive, the replay folds", (*state).release)
-		case m.has(reopenAsks) && s.replay == finished:
+		case s.replay == finished: // errOver
 			step("may not redrive, the replay is over", func(_ *state, w *worker) { w.at = atDelete })
 		default:
 			step("may redrive", func(_ *state, w *worker) { w.at = atReopen })
@@ -246,7 +247,7 @@ func (m *space) receive(s *state, i int, emit emitter) {
 		n.visible[task]--
 		w := worker{at: atClaim, task: task, receipt: true, accepted: s.accepted > 0}
 		if s.replay == finished { // errOver
-			if w.at = atDelete; m.has(doneClears) && m.tags && isObject(task) {
+			if w.at = atDelete; m.has(overClears) && m.tags && isObject(task) {
 				w.at, w.then = atUntag, atDelete
 			}
 		}
