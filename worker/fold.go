@@ -37,6 +37,13 @@ func (j *job) fold(ctx context.Context, part ledger.ReplayProtocol, program *sta
 		to: ledger.Part{Protocol: part.Name, Generation: part.Generation, Name: ledger.BasePart(number, index)},
 	}
 	receipt, err := f.run(ctx)
+	if errors.Is(err, errOpenCursor) {
+		// A fold that was given up for the open object is followed by another one: its message must not go round and keep
+		// the queue from being empty, by which lost messages are found.
+		if r, e := j.w.replays.get(ctx, j.task.Replay, true); e == nil && r.State != ledger.Folding {
+			err = fmt.Errorf("%w: %s is %s again: %w", errOldFold, r.ID, r.State, err)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("folding %s of %s: %w", j.task.Key, part.Name, err)
 	}

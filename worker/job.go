@@ -91,7 +91,7 @@ func (j *job) work(ctx context.Context) error {
 		return err
 	}
 	if err := standing(j.replay); err != nil {
-		if errors.Is(err, errOver) && !j.task.Fold {
+		if errors.Is(err, errOver) {
 			j.untagLate(ctx)
 		}
 		return err
@@ -180,6 +180,12 @@ func (j *job) claim(ctx context.Context) error {
 			if err := j.redrive(ctx); err != nil {
 				return err
 			}
+		case errors.Is(err, ledger.ErrFinished):
+			// The worker that had the message before may have died between a tag and its look at the replay.
+			if j.replay, err = j.w.replays.get(ctx, j.task.Replay, true); err == nil && (j.replay.Promoted || j.replay.State.Ended()) {
+				j.untagLate(ctx)
+			}
+			return fmt.Errorf("claiming %s: %w", j.task.Key, ledger.ErrFinished)
 		default:
 			return fmt.Errorf("claiming %s: %w", j.task.Key, err)
 		}
@@ -255,6 +261,9 @@ func (j *job) mirror(ctx context.Context, state ledger.State) {
 // untagLate takes the tags of a replay that is over off its object: the worker that had the message before may have
 // died between writing them and looking whether it was too late. Another replay of the protocol keeps its own.
 func (j *job) untagLate(ctx context.Context) {
+	if j.task.Fold {
+		return
+	}
 	protocol, err := j.w.o.Ledger.Protocol(ctx, j.task.Protocol)
 	if err != nil || protocol.Replay != "" && protocol.Replay != j.task.Replay {
 		return

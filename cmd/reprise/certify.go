@@ -75,6 +75,9 @@ func (e *environment) printCertificate(c *replay.Certificate) {
 	}
 	t.Render()
 	fmt.Fprintf(e.out, "objects: %d listed = %d finished + %d left out", c.Objects.Listed, c.Objects.Finished, c.Objects.LeftOut)
+	if open := c.Objects.Listed - c.Objects.Finished - c.Objects.LeftOut; open > 0 {
+		fmt.Fprintf(e.out, " + %d open", open)
+	}
 	if c.Accepted != nil {
 		fmt.Fprintf(e.out, " (accepted by %s on %s)", c.Accepted.By, c.Accepted.At.Format(time.RFC3339))
 	}

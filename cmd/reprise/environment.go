@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -91,6 +92,8 @@ func (e *environment) newTable(header ...any) table.Writer {
 	t.SetOutputMirror(e.out)
 	t.SetStyle(table.StyleLight)
 	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.Style().Format.Header = text.FormatDefault // names as they are configured
+	t.SuppressTrailingSpaces()
 	t.AppendHeader(table.Row(header))
 	return t
 }

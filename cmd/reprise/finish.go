@@ -34,6 +34,12 @@ func (c *finishCommand) Run(e *environment) (err error) {
 	}
 	if err == nil {
 		fmt.Fprintf(e.out, "%s %s\n", r.ID, r.State)
+		if c.AcceptFailed && r.Accepted != nil {
+			fmt.Fprintf(e.err, "left out by the word of %s: %d FAILED\n", r.Accepted.By, r.Accepted.Objects)
+		}
+		if !r.State.Ended() {
+			fmt.Fprintf(e.err, "it waits for: %s; workers and the watcher finish it\n", r.Waits)
+		}
 	}
 	return err
 }

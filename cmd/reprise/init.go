@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,11 +11,12 @@ import (
 )
 
 type initCommand struct {
-	File string `arg:"" optional:"" default:"reprise.yaml" type:"path" help:"The file to write; it must not exist."`
+	File string `arg:"" optional:"" type:"path" help:"The file to write; it must not exist. Default: what --config names, or reprise.yaml here."`
 }
 
 // Run writes the sample configuration, and never over a file that is there.
 func (c *initCommand) Run(e *environment) error {
+	c.File = cmp.Or(c.File, e.commands.Config, config.FileName)
 	f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%w: %s exists already; name another file, or remove it", app.ErrUsage, c.File)

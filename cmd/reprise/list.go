@@ -50,7 +50,7 @@ func (c *listCommand) Run(e *environment) (err error) {
 		for _, p := range r.Protocols {
 			names = append(names, p.Name)
 		}
-		t.AppendRow([]any{r.ID, r.State, strings.Join(names, " "), r.Listing.Objects, r.Created.Local().Format(time.DateTime)})
+		t.AppendRow([]any{r.ID, r.State, strings.Join(names, " "), r.Listing.Objects, r.Created.Format(time.RFC3339)})
 	}
 	t.Render()
 	return nil

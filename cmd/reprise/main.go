@@ -14,7 +14,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/seed-56345083/reprise/internal/app"
-	"github.com/seed-56345083/reprise/internal/config"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
 
@@ -62,6 +61,7 @@ type environment struct {
 	commands *commands
 	out      io.Writer
 	err      io.Writer
+	daemon   bool // runs until it is stopped: to be stopped is no error
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -88,8 +88,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	// The first signal stops cleanly; with the handler gone, the second one ends the process.
 	context.AfterFunc(ctx, stop)
-	err = parsed.Run(&environment{Context: ctx, commands: &c, out: stdout, err: stderr})
-	if err != nil {
+	e := &environment{Context: ctx, commands: &c, out: stdout, err: stderr}
+	err = parsed.Run(e)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		if e.daemon { // stopped while it began
+			return exitDone
+		}
+		fmt.Fprintln(stderr, "reprise: interrupted; what is open goes on with reprise run, or work and watch")
+	default:
 		fmt.Fprintln(stderr, "reprise:", err)
 	}
 	return exitCode(err)
@@ -97,12 +105,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // exitCode maps an error to the program's exit code.
 func exitCode(err error) int {
-	var wrong config.Errors
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &wrong), errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown),
-		errors.Is(err, os.ErrNotExist) && errors.Is(err, errConfig):
+	case errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown),
+		errors.Is(err, errConfig):
 		return exitUsage
 	case errors.Is(err, replay.ErrHeld), errors.Is(err, errCheck):
 		return exitCheck

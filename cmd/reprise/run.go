@@ -8,6 +8,7 @@ type runCommand struct {
 
 // Run runs all roles in this process.
 func (c *runCommand) Run(e *environment) (err error) {
+	e.daemon = !c.Once
 	level := zapcore.InfoLevel
 	if isTerminal(e.err) {
 		level = zapcore.WarnLevel // the bar says it

@@ -47,7 +47,7 @@ func (c *statsCommand) Run(e *environment) (err error) {
 		row := make(table.Row, 0, len(header))
 		for _, d := range r.Dims {
 			if d.Null {
-				row = append(row, "-")
+				row = append(row, "(null)")
 				continue
 			}
 			row = append(row, d.Text)

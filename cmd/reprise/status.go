@@ -66,7 +66,7 @@ func newest(e *environment, a *app.App, id string) (string, error) {
 func (e *environment) printStatus(s replay.Status) {
 	t := e.newTable("replay", s.Replay)
 	row := func(name, format string, args ...any) { t.AppendRow([]any{name, fmt.Sprintf(format, args...)}) }
-	row("state", "%s since %s", s.State, s.Changed.Local().Format(time.DateTime))
+	row("state", "%s since %s", s.State, s.Changed.Format(time.RFC3339))
 	if s.Waits != "" {
 		row("waits for", "%s", s.Waits)
 	}

@@ -6,6 +6,7 @@ type watchCommand struct{}
 
 // Run runs the watcher until a signal.
 func (c *watchCommand) Run(e *environment) (err error) {
+	e.daemon = true
 	a, err := e.open(zapcore.InfoLevel)
 	if err != nil {
 		return err

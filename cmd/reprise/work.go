@@ -6,6 +6,7 @@ type workCommand struct{}
 
 // Run runs workers until a signal, then hands back what they hold.
 func (c *workCommand) Run(e *environment) (err error) {
+	e.daemon = true
 	a, err := e.open(zapcore.InfoLevel)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (a *App) openLocal(ctx context.Context) error {
 	a.queue, a.dead = q, dead
 	files, err := dirarchive.New(ctx, dirarchive.Options{Root: a.config.Local.Archive, Tags: filepath.Join(dir, tagsFile)})
 	if err != nil {
-		return fmt.Errorf("opening the archive: %w", err)
+		return fmt.Errorf("opening the archive (local.archive): %w", err)
 	}
 	a.archive = files
 	a.onClose(files.Close)

@@ -167,7 +167,7 @@ func (d *demoRun) follow(ctx context.Context) error {
 		switch {
 		case s.State.Ended():
 			return nil
-		case !killed && s.Bytes.Read > s.Bytes.Listed*2/5:
+		case !killed && s.Objects.Processing > 0 && s.Bytes.Read > s.Bytes.Listed*2/5:
 			killed = true
 			d.killOne()
 			d.view.Say("killed a worker process with SIGKILL in the middle of its objects; their messages come back after the visibility timeout")

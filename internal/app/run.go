@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,10 +86,10 @@ func (a *App) Start(ctx context.Context, protocols []string, cutoff time.Time) (
 	p := replay.StartParams{
 		Cutoff: cutoff, Prefix: a.config.Archive.Prefix, Layout: a.config.Archive.Layout, Tags: a.config.Archive.Tags,
 	}
-	for _, name := range protocols {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(protocols))) {
 		protocol, ok := a.config.Protocol[name]
 		if !ok {
-			return "", fmt.Errorf("%w: protocol %q is not configured; there are %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
+			return "", fmt.Errorf("%w: protocol %q is not configured; configured: %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
 		}
 		rejects := 1.0
 		if protocol.Rejects.Limited {

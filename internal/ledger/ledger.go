@@ -107,7 +107,8 @@ type Claims interface {
 	Commit(ctx context.Context, c Commit) error
 	// Settle gives a cursor up: to PENDING (owner gone; with TakeBack, the claim's NoProgress taken back if it is
 	// PROCESSING, never below 0), or to FAILED with the reason (owner gone, Epoch+1, so that a late owner is fenced).
-	// What is committed stays. If Epoch is the cursor's and it is not FINISHED or FAILED; otherwise ErrFenced.
+	// What is committed stays. If Epoch is the cursor's and it is PENDING or PROCESSING, or FAILED and fails again (which
+	// raises the epoch once more, so that a late redrive is fenced); otherwise ErrFenced.
 	Settle(ctx context.Context, s Settle) error
 	// Reopen is the redrive of a FAILED cursor: PENDING at line 0 with the ETag and size given, no partial, segments,
 	// rejects or receipt, no accounts, Epoch+1, NoProgress 0; Error and Note stay. If it is FAILED and Epoch is the

@@ -36,6 +36,10 @@ type Driver struct {
 	pageSize     int
 	foldPatience time.Duration
 
+	fold struct { // whose parts were sent last, and when
+		name string
+		sent time.Time
+	}
 	idleSince   time.Time // since when the queue has been empty; zero: it was not
 	deadLetters int64     // at the last look that left nothing to be done
 }

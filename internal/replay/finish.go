@@ -12,9 +12,9 @@ import (
 // ErrHeld says what a replay's finish still waits for.
 var ErrHeld = errors.New("replay is held back")
 
-// Finish takes a replay as far towards its end as it can go now, and returns it; ErrHeld where it is not over then.
-// With accept, the objects that are FAILED now are left out by the word of by, which is recorded: the certificate
-// names them for ever.
+// Finish takes a replay as far towards its end as it can go now, and returns it as it is then: over, or waiting for the
+// workers. ErrHeld where only somebody's hand helps. With accept, the objects that are FAILED now are left out by the
+// word of by, which is recorded: the certificate names them for ever.
 func (d *Driver) Finish(ctx context.Context, id string, accept bool, by string) (ledger.Replay, error) {
 	if accept {
 		if err := d.accept(ctx, id, by); err != nil {
@@ -40,13 +40,23 @@ func (d *Driver) Finish(ctx context.Context, id string, accept bool, by string) 
 		case r.State.Ended():
 			return r, nil
 		case r.State == before.State: // no further without the workers
-			why := r.Waits
-			if why == "" {
-				why = "waits for " + waits(r)
-			}
-			return r, fmt.Errorf("%w: %s is %s: %s", ErrHeld, r.ID, r.State, why)
+			return r, d.heldBack(ctx, r)
 		}
 	}
+}
+
+// heldBack is ErrHeld, and why, where a replay waits for somebody's hand.
+func (d *Driver) heldBack(ctx context.Context, r ledger.Replay) error {
+	states, err := d.Held(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range states {
+		if h.Replay == r.ID && h.Held {
+			return fmt.Errorf("%w: %s is %s and waits for: %s", ErrHeld, r.ID, r.State, h.Why)
+		}
+	}
+	return nil
 }
 
 // accept records that the FAILED objects may be left out. Open objects are not FAILED yet, so they are waited for.

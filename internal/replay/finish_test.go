@@ -18,7 +18,7 @@ func TestFailedHoldsBack(t *testing.T) {
 	d := s.driver("watcher", nil)
 	look(t, d)
 	look(t, d)
-	const why = "1 objects are FAILED: redrive them after a fix, or leave them out with reprise finish --accept-failed"
+	const why = "1 object FAILED: redrive after a fix, or leave out with reprise finish --accept-failed"
 	now := s.replay(r.ID)
 	if now.State != ledger.Running || now.Waits != why || now.Fold.Number != 0 {
 		t.Fatalf("%s, waits for %q", now.State, now.Waits)
@@ -115,7 +115,7 @@ func TestAcceptanceLapses(t *testing.T) {
 	}
 	s.fail(r.ID, "logs/dns/2")
 	look(t, d)
-	if now = s.replay(r.ID); now.State != ledger.Running || !strings.Contains(now.Waits, "2 objects are FAILED") {
+	if now = s.replay(r.ID); now.State != ledger.Running || !strings.Contains(now.Waits, "2 objects FAILED") {
 		t.Errorf("%s, waits for %q, want to be held again", now.State, now.Waits)
 	}
 	s.reopen(r.ID, "logs/dns/2", "a", "b")
@@ -152,7 +152,7 @@ func TestFailedWhileFolding(t *testing.T) {
 	look(t, d) // the parts
 	look(t, d)
 	look(t, d)
-	if now = s.replay(r.ID); now.State != ledger.Running || !strings.Contains(now.Waits, "1 objects are FAILED") || now.Promoted {
+	if now = s.replay(r.ID); now.State != ledger.Running || !strings.Contains(now.Waits, "1 object FAILED") || now.Promoted {
 		t.Errorf("%s, waits for %q", now.State, now.Waits)
 	}
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -130,6 +131,9 @@ func (d *Driver) enqueueFold(ctx context.Context, r ledger.Replay) error {
 		}
 		tasks[i] = task(cursors[i])
 	}
+	if err := d.fence(ctx, r); err != nil {
+		return err
+	}
 	if err := d.o.Ledger.Insert(ctx, cursors); err != nil {
 		return fmt.Errorf("writing down the parts of fold %d: %w", r.Fold.Number, err)
 	}
@@ -146,13 +150,26 @@ func (d *Driver) enqueueFold(ctx context.Context, r ledger.Replay) error {
 	return err
 }
 
+// fence raises the epochs of the objects that a fold leaves out, before any of its parts can look at them: a redrive that
+// has read such a cursor before is fenced, and one that reads it from now on sees FOLDING. So every part, and every
+// repetition of one, adds the same objects up.
+func (d *Driver) fence(ctx context.Context, r ledger.Replay) error {
+	for c, err := range d.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: r.ID, States: []ledger.State{ledger.Failed}}) {
+		if err != nil {
+			return fmt.Errorf("scanning the objects that are left out: %w", err)
+		}
+		err := d.o.Ledger.Settle(ctx, ledger.Settle{ID: c.CursorID, Epoch: c.Epoch, State: ledger.Failed, Now: c.StateChange})
+		if err != nil && !errors.Is(err, ledger.ErrFenced) { // fenced: redriven, and the next look sees it open
+			return fmt.Errorf("leaving out %s: %w", c.Key, err)
+		}
+	}
+	return nil
+}
+
 // tryFinish ends a replay whose fold is in: audit, promote, take the tags off, FINISHED.
 func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 	if r.Promoted {
 		return d.cleanUp(ctx, r)
-	}
-	if !r.Fold.Listed {
-		return d.enqueueFold(ctx, r)
 	}
 	s, err := d.o.Ledger.Summarize(ctx, r.ID)
 	if err != nil {
@@ -169,13 +186,15 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 			return nil
 		})
 		return err
+	case !r.Fold.Listed:
+		return d.enqueueFold(ctx, r)
 	case parts[ledger.Failed] > 0:
-		if time.Since(r.Fold.Started) < d.foldPatience {
-			return d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("%d parts of fold %d failed; a new fold follows", parts[ledger.Failed], r.Fold.Number))
-		}
-		return d.foldAgain(ctx, r, s, "its parts failed")
+		return d.partsFailed(ctx, r, s, parts[ledger.Failed])
 	case parts[ledger.Finished] < int64(len(r.Fold.Parts)):
-		return d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("%d of %d parts of fold %d", int64(len(r.Fold.Parts))-parts[ledger.Finished], len(r.Fold.Parts), r.Fold.Number))
+		if err := d.resendFold(ctx, r); err != nil {
+			return err
+		}
+		return d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("%d of %s of fold %d", int64(len(r.Fold.Parts))-parts[ledger.Finished], count(int64(len(r.Fold.Parts)), "part"), r.Fold.Number))
 	}
 	audit, err := d.audit(ctx, r, nil)
 	if err != nil {
@@ -197,6 +216,47 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 func whole(r ledger.Replay, s ledger.Summary) bool {
 	why, _ := obstacle(r, s)
 	return why == "" && s.Total().Objects == r.Listing.Objects
+}
+
+// resendFold sends the open parts of a fold again when it has taken a while, whatever else the queue holds: they are few,
+// and a message that waits for the fold's end keeps the queue from being empty.
+func (d *Driver) resendFold(ctx context.Context, r ledger.Replay) error {
+	name := fmt.Sprintf("%s %d", r.ID, r.Fold.Number)
+	if d.fold.name != name {
+		d.fold.name, d.fold.sent = name, time.Now()
+	}
+	if time.Since(d.fold.sent) < d.o.StuckAfter {
+		return nil
+	}
+	d.fold.sent = time.Now()
+	open := ledger.ScanParams{Replay: r.ID, Fold: r.Fold.Number, States: []ledger.State{ledger.Pending, ledger.Processing}}
+	var tasks []queue.Task
+	for c, err := range d.o.Ledger.Scan(ctx, open) {
+		if err != nil {
+			return fmt.Errorf("scanning the parts of fold %d: %w", r.Fold.Number, err)
+		}
+		if c.State == ledger.Pending || c.OwnedUntil.Before(time.Now()) {
+			tasks = append(tasks, task(c))
+		}
+	}
+	return d.send(ctx, tasks)
+}
+
+// partsFailed says why, and folds again after a while that grows with each fold.
+func (d *Driver) partsFailed(ctx context.Context, r ledger.Replay, s ledger.Summary, n int64) error {
+	if time.Since(r.Fold.Started) >= d.foldPatience*time.Duration(min(r.Fold.Number, 10)) {
+		return d.foldAgain(ctx, r, s, "its parts failed")
+	}
+	why := "no reason is known"
+	failed := ledger.ScanParams{Replay: r.ID, Fold: r.Fold.Number, States: []ledger.State{ledger.Failed}}
+	for c, err := range d.o.Ledger.Scan(ctx, failed) {
+		if err != nil {
+			return fmt.Errorf("scanning the parts of fold %d: %w", r.Fold.Number, err)
+		}
+		why = c.Error
+		break
+	}
+	return d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("%s of fold %d %s: %s", count(n, "part"), r.Fold.Number, foldFollows, why))
 }
 
 func (d *Driver) foldAgain(ctx context.Context, r ledger.Replay, s ledger.Summary, why string) error {

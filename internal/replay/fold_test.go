@@ -102,8 +102,11 @@ func TestRedriveAtFold(t *testing.T) {
 					return ledger.ErrHeld
 				}
 				return nil
-			}}).Finish(context.Background(), r.ID, true, "them"); err == nil {
-				t.Fatal("finished without a step")
+			}}).Finish(context.Background(), r.ID, true, "them"); err != nil {
+				t.Fatal(err)
+			}
+			if now := s.replay(r.ID); now.State != ledger.Running || now.Accepted == nil {
+				t.Fatalf("%s, accepted %v", now.State, now.Accepted)
 			}
 			look(t, s.driver("one", at(c.at, c.after, first)))
 			s.folded(r.ID)
@@ -199,7 +202,7 @@ func TestFoldPartFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(t, d)
-	if now := s.replay(r.ID); now.Fold.Number != 1 || now.Waits != "1 parts of fold 1 failed; a new fold follows" {
+	if now := s.replay(r.ID); now.Fold.Number != 1 || now.Waits != "1 part of fold 1 failed, a new fold follows: broken" {
 		t.Errorf("fold %d, waits for %q", now.Fold.Number, now.Waits)
 	}
 	if counts, err := s.dead.Counts(ctx); err != nil || counts.Visible != 1 {

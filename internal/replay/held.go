@@ -3,10 +3,16 @@ package replay
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
+
+// hopelessFolds is how many folds may fail before somebody must look: one more would fail as well.
+const hopelessFolds = 3
+
+const foldFollows = "failed, a new fold follows"
 
 // HeldReplay tells whether a replay that is not over waits for somebody's hand, and for what.
 type HeldReplay struct {
@@ -28,8 +34,10 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 		}
 		h := HeldReplay{Replay: r.ID, Why: r.Waits}
 		switch r.State {
+		case ledger.Starting: // a listing that does not get on has said why
+			h.Held = r.Waits != "" && time.Since(r.Changed) >= d.foldPatience
 		case ledger.Paused:
-			h.Held, h.Why = true, "it is paused"
+			h.Held, h.Why = true, "somebody to resume it"
 		case ledger.Running:
 			s, err := d.o.Ledger.Summarize(ctx, r.ID)
 			if err != nil {
@@ -42,7 +50,7 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 		case ledger.Folding:
 			// Tags that stay on are a matter of time, until they have had some.
 			tags := r.Promoted && r.Waits != "" && time.Since(r.Changed) >= d.foldPatience
-			h.Held = h.Why == openAccounts(r.ID) || tags
+			h.Held = h.Why == openAccounts(r.ID) || tags || r.Fold.Number >= hopelessFolds && strings.Contains(h.Why, foldFollows)
 		}
 		if h.Why == "" {
 			h.Why = waits(r)
@@ -57,7 +65,7 @@ func obstacle(r ledger.Replay, s ledger.Summary) (why string, hand bool) {
 	failed := s.Objects[ledger.Failed].Objects
 	switch total := s.Total().Objects; {
 	case s.Open() > 0:
-		return fmt.Sprintf("%d objects to be read", s.Open()), false
+		return count(s.Open(), "object") + " to be read", false
 	case total < r.Listing.Objects:
 		return fmt.Sprintf("%d objects were listed, the ledger has %d", r.Listing.Objects, total), true
 	case held(r, failed):
@@ -77,7 +85,15 @@ func held(r ledger.Replay, failed int64) bool {
 }
 
 func failedObjects(n int64) string {
-	return fmt.Sprintf("%d objects are FAILED: redrive them after a fix, or leave them out with reprise finish --accept-failed", n)
+	return count(n, "object") + " FAILED: redrive after a fix, or leave out with reprise finish --accept-failed"
+}
+
+// count writes a number of things for people.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func openAccounts(id string) string { return "the accounts do not close: see reprise certify " + id }

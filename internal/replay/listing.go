@@ -192,6 +192,7 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 			return errUnchanged // somebody else was faster, or it was cancelled
 		}
 		l := &r.Listing
+		r.Waits = "" // it gets on again
 		l.After = p.last
 		l.Objects += int64(len(p.cursors))
 		l.Bytes += p.bytes

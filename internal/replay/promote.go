@@ -75,6 +75,9 @@ func (d *Driver) cleanUp(ctx context.Context, r ledger.Replay) error {
 	if err := d.clearTags(ctx, r); err != nil {
 		return err
 	}
+	if err := d.dropOldFolds(ctx, r); err != nil {
+		return err
+	}
 	for {
 		r, err := d.o.Ledger.Replay(ctx, r.ID)
 		if err != nil {
@@ -97,12 +100,27 @@ func (d *Driver) cleanUp(ctx context.Context, r ledger.Replay) error {
 		}
 		switch err := d.o.Ledger.Write(ctx, w); {
 		case err == nil:
+			d.deadLetters = -1 // the letters of what was left out are looked at once more
 			d.o.Log.Info("replay finished", zap.String("replay", r.ID))
 			return nil
 		case !errors.Is(err, ledger.ErrConflict):
 			return fmt.Errorf("finishing %s: %w", r.ID, err)
 		}
 	}
+}
+
+// dropOldFolds removes the rows that folds before the last one put: nobody reads them.
+func (d *Driver) dropOldFolds(ctx context.Context, r ledger.Replay) error {
+	for _, part := range r.Protocols {
+		for n := 1; r.Fold.Number > 1 && n > 0; {
+			var err error
+			p := ledger.PurgeParams{Protocol: part.Name, Generation: part.Generation, BelowBase: r.Fold.Number}
+			if n, err = d.o.Ledger.Purge(ctx, p, purgeStep); err != nil {
+				return fmt.Errorf("removing the rows of earlier folds of %s: %w", part.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // over reads whether a replay has ended meanwhile: then its tags are no longer ours, the next replay may have set its own.

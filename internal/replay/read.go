@@ -62,7 +62,7 @@ func (d *Driver) Read(ctx context.Context, protocol, statistic string, generatio
 		return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
 	}
 	if !g.Side && !slices.Contains(p.Gens, generation) {
-		return nil, fmt.Errorf("%w: generation %d of %s was replaced by later ones, its rows are removed", ErrUnknown, generation, protocol)
+		return nil, fmt.Errorf("%w: generation %d of %s was given up or replaced by later ones, its rows are removed", ErrUnknown, generation, protocol)
 	}
 	return rows, nil
 }

@@ -42,10 +42,40 @@ func (d *Driver) Redrive(ctx context.Context, id string, keys []string, dry bool
 		again[c.Key] = result.Again
 		results = append(results, result)
 	}
+	if len(keys) > 0 && len(results) == 0 {
+		return results, fmt.Errorf("%w: none of the objects named is a FAILED one of %s", ErrUnknown, id)
+	}
 	if dry {
 		return results, nil
 	}
+	if err := d.unaccept(ctx, id, results); err != nil {
+		return results, err
+	}
 	return results, d.dropDeadLetters(ctx, id, again)
+}
+
+// unaccept takes the word back under which redriven objects were left out: should one fail again, nobody has accepted
+// that.
+func (d *Driver) unaccept(ctx context.Context, id string, results []Redriven) error {
+	var n int64
+	for _, r := range results {
+		if r.Again {
+			n++
+		}
+	}
+	_, err := d.update(ctx, id, func(r *ledger.Replay) error {
+		if n == 0 || r.Accepted == nil {
+			return errUnchanged
+		}
+		accepted := *r.Accepted
+		if accepted.Objects -= n; accepted.Objects > 0 {
+			r.Accepted = &accepted
+		} else {
+			r.Accepted = nil
+		}
+		return nil
+	})
+	return err
 }
 
 // redrive takes one object. The cursor was read before the replay is, and is written under the epoch that it had then:

@@ -77,11 +77,17 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 	}
 }
 
+// maxProtocols is how many a replay may have: each is two records of the transaction that opens it, itself is one.
+const maxProtocols = (ledger.MaxWrite - 1) / 2
+
 // check refuses what no state of the ledger could make right. A definition that does not compile would be opened, and
 // every worker would leave it to another for ever.
 func (p StartParams) check() error {
 	if len(p.Protocols) == 0 {
 		return fmt.Errorf("%w: no protocol is named", ErrNothing)
+	}
+	if len(p.Protocols) > maxProtocols {
+		return fmt.Errorf("%d protocols in one replay are too many for one transaction; start them in groups of at most %d", len(p.Protocols), maxProtocols)
 	}
 	for i, part := range p.Protocols {
 		name := part.Definition.Protocol
@@ -112,7 +118,7 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 			return w, fmt.Errorf("reading protocol %s: %w", name, err)
 		}
 		if protocol.Replay != "" {
-			return w, fmt.Errorf("%w: %s by %s; wait for it, or finish it", ErrBusy, name, protocol.Replay)
+			return w, fmt.Errorf("%w: %s by %s; see reprise status %[3]s, and wait for it or cancel it", ErrBusy, name, protocol.Replay)
 		}
 		protocol.Epoch++
 		protocol.Gens = append(protocol.Gens, protocol.Epoch)

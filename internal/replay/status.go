@@ -128,6 +128,9 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 			Protocol: p.Name, Generation: p.Generation, Rule: p.Rule, Objects: t.Objects, Counted: t.Counted,
 		})
 	}
+	if r.State == ledger.Running { // as it is now: the watcher may not have looked since
+		s.Waits, _ = obstacle(r, sum)
+	}
 	if s.Waits == "" {
 		s.Waits = waits(r)
 	}
@@ -148,7 +151,7 @@ func waits(r ledger.Replay) string {
 	case ledger.Starting:
 		return "the archive to be listed"
 	case ledger.Running:
-		return "workers to read the objects"
+		return "the watcher to begin the fold"
 	case ledger.Paused:
 		return "somebody to resume it"
 	case ledger.Folding:
@@ -188,7 +191,7 @@ func (d *Driver) rates(ctx context.Context, r ledger.Replay, sum ledger.Summary,
 	s.BytesPerSecond = float64(bytes) / seconds
 	open := sum.Objects[ledger.Pending]
 	open.Add(sum.Objects[ledger.Processing])
-	if left := open.Size - open.Consumed; r.State == ledger.Running && s.Bytes.Read > 0 {
+	if left := open.Size - open.Consumed; r.State == ledger.Running && s.Bytes.Read > 0 && open.Objects > 0 {
 		estimate := float64(max(left, 0)) / (float64(s.Bytes.Read) / seconds)
 		s.SecondsLeft = &estimate
 	}

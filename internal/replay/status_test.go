@@ -40,7 +40,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := s.status(r.ID)
-	if st.Waits != "workers to read the objects" || st.Queue.Visible != 4 || st.LinesPerSecond != 0 || st.SecondsLeft != nil {
+	if st.Waits != "4 objects to be read" || st.Queue.Visible != 4 || st.LinesPerSecond != 0 || st.SecondsLeft != nil {
 		t.Errorf("listed: %+v", st)
 	}
 	s.finishObject(r.ID, "logs/dns/1")

@@ -69,7 +69,11 @@ func (d *Driver) Cancel(ctx context.Context, id string) (ledger.Replay, error) {
 		return r, err
 	}
 	d.o.Log.Info("replay cancelled", zap.String("replay", r.ID))
-	return d.close(ctx, r)
+	closed, err := d.close(ctx, r)
+	if errors.Is(err, ledger.ErrHeld) { // the watcher is at it, and goes on
+		return r, nil
+	}
+	return closed, err
 }
 
 // drop takes a generation that was being built out of a protocol; its rows may be deleted.

@@ -133,6 +133,18 @@ func (d *Driver) readDeadLetters(ctx context.Context, _ []ledger.Replay) error {
 	return nil
 }
 
+// untagDead takes the tags off the object of a dead letter whose replay is at its end: the worker that failed it may have
+// died between writing FAILED and looking whether it was too late. Another replay of the protocol keeps its own.
+func (d *Driver) untagDead(ctx context.Context, r ledger.Replay, t queue.Task) {
+	protocol, err := d.o.Ledger.Protocol(ctx, t.Protocol)
+	if err == nil && (protocol.Replay == "" || protocol.Replay == r.ID) {
+		err = archive.Mirror{Archive: d.o.Archive, Mode: r.Tags}.Clear(ctx, t.Key)
+	}
+	if err != nil && !errors.Is(err, archive.ErrNotFound) {
+		d.o.Log.Info("taking late tags off", zap.String("object", t.Key), zap.Error(err))
+	}
+}
+
 // judge decides about one dead letter. unsure says that a later look may decide otherwise.
 func (d *Driver) judge(ctx context.Context, m queue.Message) (fate queue.Fate, unsure bool, err error) {
 	t, err := queue.DecodeTask(m.Body)
@@ -145,7 +157,11 @@ func (d *Driver) judge(ctx context.Context, m queue.Message) (fate queue.Fate, u
 		return queue.Keep, false, nil
 	case err != nil:
 		return queue.Keep, true, fmt.Errorf("reading replay %s: %w", t.Replay, err)
-	case r.State == ledger.Cancelled:
+	}
+	if !t.Fold && (r.Promoted || r.State.Ended()) {
+		d.untagDead(ctx, r, t)
+	}
+	if r.State == ledger.Cancelled {
 		return queue.Drop, false, nil
 	}
 	if _, ok := r.Protocol(t.Protocol); !ok {

@@ -38,6 +38,11 @@ func (d *Driver) Look(ctx context.Context) error {
 	var errs []error
 	var active []ledger.Replay
 	for _, r := range replays {
+		if r.State == ledger.Cancelled && !r.Cleaned { // whoever cancelled it did not come to the end
+			if _, err := d.close(ctx, r); err != nil && !errors.Is(err, ledger.ErrHeld) {
+				errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
+			}
+		}
 		if r.State.Ended() {
 			continue
 		}
@@ -68,7 +73,11 @@ func (d *Driver) step(ctx context.Context, r ledger.Replay) error {
 	defer d.release(ctx, r.ID)
 	switch r.State {
 	case ledger.Starting:
-		return d.Continue(ctx, r.ID, nil)
+		err := d.Continue(ctx, r.ID, nil)
+		if err != nil && !errors.Is(err, ledger.ErrHeld) && ctx.Err() == nil {
+			err = errors.Join(err, d.wait(ctx, r.ID, ledger.Starting, "the archive to be listed: "+err.Error()))
+		}
+		return err
 	case ledger.Running:
 		return d.tryFold(ctx, r)
 	case ledger.Folding:
@@ -92,12 +101,15 @@ func (d *Driver) wait(ctx context.Context, id string, state ledger.State, why st
 
 // say writes a line of progress for each replay into the log.
 func (d *Driver) say(ctx context.Context) {
-	statuses, err := d.Statuses(ctx)
+	replays, err := d.o.Ledger.Replays(ctx)
 	if err != nil {
 		return
 	}
-	for _, s := range statuses {
-		if !s.State.Ended() {
+	for _, r := range replays {
+		if r.State.Ended() {
+			continue
+		}
+		if s, err := d.status(ctx, r); err == nil {
 			d.o.Log.Info("progress", zap.String("replay", s.Replay), zap.String("state", string(s.State)),
 				zap.Int64("objects", s.Objects.Finished), zap.Int64("of", s.Objects.Listed), zap.Int64("failed", s.Objects.Failed),
 				zap.Int64("lines", s.Lines.Read), zap.Float64("lines_per_second", s.LinesPerSecond), zap.String("waits", s.Waits))

@@ -108,7 +108,8 @@ func (m *model) settle(r *rapid.T) {
 		TakeBack: rapid.Bool().Draw(r, "take back"), Error: rapid.SampledFrom([]string{"", "went wrong"}).Draw(r, "reason"), Now: m.now,
 	}
 	err := m.f.Settle(r.Context(), s)
-	if s.Epoch != m.cursor.Epoch || (m.cursor.State != ledger.Pending && m.cursor.State != ledger.Processing) {
+	again := m.cursor.State == ledger.Failed && s.State == ledger.Failed
+	if s.Epoch != m.cursor.Epoch || (m.cursor.State != ledger.Pending && m.cursor.State != ledger.Processing && !again) {
 		m.check(r, err, ledger.ErrFenced)
 		return
 	}

@@ -73,7 +73,7 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settle) error {
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
 		ok, err := changed(tx.StmtContext(ctx, l.hot.settle).ExecContext(ctx,
 			s.State, nanos(s.Now), failed, s.TakeBack && !failed, s.Error, s.Error,
-			s.ID.Replay, foldOf(s.ID), s.ID.Key, s.Epoch))
+			s.ID.Replay, foldOf(s.ID), s.ID.Key, s.Epoch, failed))
 		return fencedUnless(ok, err)
 	})
 	return l.explain(err, "settling %s", s.ID.Key)

@@ -24,7 +24,7 @@ const (
 		UPDATE cursors SET state = ?, state_change = ?, owner = '', owned_until = 0, epoch = epoch + ?,
 			no_progress = iif(? AND state = 'PROCESSING', max(no_progress - 1, 0), no_progress),
 			error = iif(? = '', error, ?)
-		WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND state IN ('PENDING', 'PROCESSING')`
+		WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND (state IN ('PENDING', 'PROCESSING') OR state = 'FAILED' AND ?)`
 
 	readText = `SELECT key, ` + columns + withContents + ` WHERE replay = ? AND fold = ? AND key = ?`
 
