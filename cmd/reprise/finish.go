@@ -6,6 +6,8 @@ import (
 	"os/user"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/seed-56345083/reprise/internal/replay"
 )
 
 type finishCommand struct {
@@ -14,7 +16,8 @@ type finishCommand struct {
 	JSON         bool   `help:"Print JSON."`
 }
 
-// Run takes a replay as far towards its end as it can go now.
+// Run takes a replay as far towards its end as it can go now: exit code 0 when it is over, or when what was asked to be
+// left out is, and 3 while it waits.
 func (c *finishCommand) Run(e *environment) (err error) {
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
@@ -32,16 +35,21 @@ func (c *finishCommand) Run(e *environment) (err error) {
 		}
 		return err
 	}
-	if err == nil {
-		fmt.Fprintf(e.out, "%s %s\n", r.ID, r.State)
-		if c.AcceptFailed && r.Accepted != nil {
-			fmt.Fprintf(e.err, "left out by the word of %s: %d FAILED\n", r.Accepted.By, r.Accepted.Objects)
-		}
-		if !r.State.Ended() {
-			fmt.Fprintf(e.err, "it waits for: %s; workers and the watcher finish it\n", r.Waits)
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	accepted := c.AcceptFailed && r.Accepted != nil
+	if !r.State.Ended() && !accepted {
+		return fmt.Errorf("%w by work that goes on: %s is %s and waits for: %s", replay.ErrHeld, r.ID, r.State, r.Waits)
+	}
+	fmt.Fprintf(e.out, "%s %s\n", r.ID, r.State)
+	if accepted {
+		fmt.Fprintf(e.err, "left out by the word of %s: %d FAILED\n", r.Accepted.By, r.Accepted.Objects)
+	}
+	if !r.State.Ended() {
+		fmt.Fprintf(e.err, "it waits for: %s; workers and the watcher finish it\n", r.Waits)
+	}
+	return nil
 }
 
 // operator is who is recorded as having accepted something.
