@@ -9,11 +9,17 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/app"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/replay"
 )
 
 type startCommand struct {
 	Protocol []string `short:"p" placeholder:"NAME" help:"Replay this protocol only; may be given several times. Default: all that are configured."`
 	Cutoff   string   `placeholder:"TIME" help:"The last instant that counts, RFC 3339. Default: now."`
+	Since    string   `placeholder:"TIME" help:"Only objects whose key names a time after it. Fills a side generation."`
+	Until    string   `placeholder:"TIME" help:"Only objects whose key names a time before it. Fills a side generation."`
+	Prefix   string   `placeholder:"KEY" help:"Only objects whose key begins so. Fills a side generation: never promoted, read by its number."`
+	DryRun   bool     `help:"List and count what would be replayed, and change nothing."`
+	JSON     bool     `help:"With --dry-run: print JSON."`
 	Wait     bool     `help:"Follow the replay until it is finished or held back."`
 }
 
@@ -23,12 +29,26 @@ func (c *startCommand) Run(e *environment) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: --cutoff: %w", app.ErrUsage, err)
 	}
+	narrow := ledger.Narrow{Prefix: c.Prefix}
+	if narrow.Since, err = parseTime(c.Since); err != nil {
+		return fmt.Errorf("%w: --since: %w", app.ErrUsage, err)
+	}
+	if narrow.Until, err = parseTime(c.Until); err != nil {
+		return fmt.Errorf("%w: --until: %w", app.ErrUsage, err)
+	}
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := a.Start(e, c.Protocol, cutoff)
+	if c.DryRun {
+		dry, err := a.DryRun(e, c.Protocol, cutoff, narrow)
+		if err != nil {
+			return err
+		}
+		return c.printDryRun(e, dry)
+	}
+	id, err := a.Start(e, c.Protocol, cutoff, narrow)
 	if err != nil {
 		return err
 	}
@@ -48,6 +68,22 @@ func (c *startCommand) Run(e *environment) (err error) {
 		return nil
 	}
 	return follow(e, a, id, false)
+}
+
+func (c *startCommand) printDryRun(e *environment, d replay.DryRun) error {
+	if c.JSON {
+		return e.printJSON(d)
+	}
+	t := e.newTable("protocol", "objects", "bytes")
+	for _, p := range d.Protocols {
+		t.AppendRow([]any{p.Protocol, p.Objects, humanBytes(p.Bytes)})
+	}
+	t.Render()
+	fmt.Fprintf(e.err, "left out: %d outside, %d of other protocols, %d that fit no layout\n", d.Outside, d.Others, d.Unmatched)
+	if d.Side {
+		fmt.Fprintln(e.err, "it would fill side generations, which are never promoted")
+	}
+	return nil
 }
 
 func parseTime(s string) (time.Time, error) {

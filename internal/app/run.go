@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
 
@@ -79,17 +80,35 @@ func (a *App) untilStill(ctx context.Context) error {
 }
 
 // Start opens a replay of the protocols named (none: all that are configured) and returns its id.
-func (a *App) Start(ctx context.Context, protocols []string, cutoff time.Time) (string, error) {
+func (a *App) Start(ctx context.Context, protocols []string, cutoff time.Time, narrow ledger.Narrow) (string, error) {
+	p, err := a.startParams(protocols, cutoff, narrow)
+	if err != nil {
+		return "", err
+	}
+	r, err := a.driver.Start(ctx, p)
+	return r.ID, err
+}
+
+// DryRun says what Start would do.
+func (a *App) DryRun(ctx context.Context, protocols []string, cutoff time.Time, narrow ledger.Narrow) (replay.DryRun, error) {
+	p, err := a.startParams(protocols, cutoff, narrow)
+	if err != nil {
+		return replay.DryRun{}, err
+	}
+	return a.driver.DryRun(ctx, p)
+}
+
+func (a *App) startParams(protocols []string, cutoff time.Time, narrow ledger.Narrow) (replay.StartParams, error) {
 	if len(protocols) == 0 {
 		protocols = a.config.Protocols()
 	}
 	p := replay.StartParams{
-		Cutoff: cutoff, Prefix: a.config.Archive.Prefix, Layout: a.config.Archive.Layout, Tags: a.config.Archive.Tags,
+		Cutoff: cutoff, Prefix: a.config.Archive.Prefix, Layout: a.config.Archive.Layout, Tags: a.config.Archive.Tags, Narrow: narrow,
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(protocols))) {
 		protocol, ok := a.config.Protocol[name]
 		if !ok {
-			return "", fmt.Errorf("%w: protocol %q is not configured; configured: %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
+			return p, fmt.Errorf("%w: protocol %q is not configured; configured: %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
 		}
 		rejects := 1.0
 		if protocol.Rejects.Limited {
@@ -97,11 +116,7 @@ func (a *App) Start(ctx context.Context, protocols []string, cutoff time.Time) (
 		}
 		p.Protocols = append(p.Protocols, replay.ProtocolParams{Definition: a.config.Definition(name), Rejects: rejects})
 	}
-	r, err := a.driver.Start(ctx, p)
-	if err != nil {
-		return "", err
-	}
-	return r.ID, nil
+	return p, nil
 }
 
 // ErrUsage says that a command was called wrongly.

@@ -58,11 +58,12 @@ func (s State) Ended() bool { return s == Finished || s == Cancelled }
 type Replay struct {
 	ID        string           `json:"id"` // ULID
 	State     State            `json:"state"`
-	Protocols []ReplayProtocol `json:"protocols"` // by name
-	Cutoff    time.Time        `json:"cutoff"`    // the last instant that counts
-	Prefix    string           `json:"prefix"`    // of the archive's keys
-	Layout    string           `json:"layout"`    // how a key names its protocol
-	Tags      string           `json:"tags"`      // all, final or off
+	Protocols []ReplayProtocol `json:"protocols"`       // by name
+	Cutoff    time.Time        `json:"cutoff"`          // the last instant that counts
+	Prefix    string           `json:"prefix"`          // of the archive's keys
+	Layout    string           `json:"layout"`          // how a key names its protocol
+	Tags      string           `json:"tags"`            // all, final or off
+	Narrow    Narrow           `json:"narrow,omitzero"` // the part of the archive that is replayed; zero: all
 	Created   time.Time        `json:"created"`
 	Changed   time.Time        `json:"changed"` // of the state
 	Listing   Listing          `json:"listing"`
@@ -74,6 +75,17 @@ type Replay struct {
 	Waits     string           `json:"waits,omitempty"`    // what a finish waits for, in words
 	Version   int64            `json:"version"`
 }
+
+// Narrow says which part of the archive a replay is of. A replay that is narrowed fills side generations: they are never
+// promoted and not counted live, and are read by their number.
+type Narrow struct {
+	Prefix string    `json:"prefix,omitempty"` // of the keys; "": all
+	Since  time.Time `json:"since,omitzero"`   // objects whose key names a time that ends after it; zero: all
+	Until  time.Time `json:"until,omitzero"`   // objects whose key names a time that begins before it; zero: all
+}
+
+// Narrows reports whether it leaves anything out.
+func (n Narrow) Narrows() bool { return n != Narrow{} }
 
 // ReplayProtocol is one protocol's part in a replay.
 type ReplayProtocol struct {
@@ -103,11 +115,12 @@ func (r *Replay) Protocol(name string) (ReplayProtocol, bool) {
 type Listing struct {
 	After     string `json:"after,omitempty"` // the continuation: the last key that is enqueued
 	Done      bool   `json:"done"`
-	Objects   int64  `json:"objects"`          // seen and wanted so far; when done, the number of cursors
-	Bytes     int64  `json:"bytes"`            // their stored size
-	Unmatched int64  `json:"unmatched"`        // keys that fit no layout or no configured protocol
-	Sample    string `json:"sample,omitempty"` // one such key
-	Others    int64  `json:"others"`           // objects of protocols that are not replayed
+	Objects   int64  `json:"objects"`           // seen and wanted so far; when done, the number of cursors
+	Bytes     int64  `json:"bytes"`             // their stored size
+	Unmatched int64  `json:"unmatched"`         // keys that fit no layout or no configured protocol
+	Sample    string `json:"sample,omitempty"`  // one such key
+	Outside   int64  `json:"outside,omitempty"` // objects that a narrowed replay leaves out
+	Others    int64  `json:"others"`            // objects of protocols that are not replayed
 }
 
 // Fold is one turning of partials into rows.

@@ -27,6 +27,7 @@ type Options struct {
 	Lease       time.Duration // how long a step is one process's (default 1 min)
 	MaxAttempts int           // as the workers have it (default 5)
 	RowsPerPart int64         // of a fold (default 200,000)
+	Keep        time.Duration // that a generation can be rolled back to after it was replaced (default 7 days)
 	Log         *zap.Logger   // default: none
 }
 
@@ -50,7 +51,7 @@ func New(o Options) (*Driver, error) {
 		return nil, errors.New("replay: a queue, a dead-letter queue, a ledger, an archive and an owner are needed")
 	}
 	for d, value := range map[*time.Duration]time.Duration{
-		&o.Interval: time.Minute, &o.StuckAfter: 3 * time.Minute, &o.Lease: time.Minute,
+		&o.Interval: time.Minute, &o.StuckAfter: 3 * time.Minute, &o.Lease: time.Minute, &o.Keep: 7 * 24 * time.Hour,
 	} {
 		if *d == 0 {
 			*d = value

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,11 +28,11 @@ func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.R
 	if err != nil {
 		return fmt.Errorf("reading replay %s: %w", id, err)
 	}
-	layout, err := archive.ParseLayout(r.Layout)
+	scope, err := newScope(r.Prefix, r.Layout, r.Narrow)
 	if err != nil {
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
-	p := page{d: d, layout: layout}
+	p := page{d: d, scope: scope}
 	defer d.release(ctx, r.ID)
 	for r.State == ledger.Starting {
 		if err := d.lease(ctx, r.ID); err != nil {
@@ -80,11 +79,12 @@ func (d *Driver) release(ctx context.Context, id string) {
 // page is one step of a listing.
 type page struct {
 	d         *Driver
-	layout    *archive.Layout
+	scope     scope
 	cursors   []ledger.Cursor
 	bytes     int64
 	unmatched int64
 	others    int64
+	outside   int64
 	sample    string
 	last      string
 	end       bool
@@ -92,10 +92,10 @@ type page struct {
 
 // read collects the next page of keys after the continuation.
 func (p *page) read(ctx context.Context, r ledger.Replay) error {
-	*p = page{d: p.d, layout: p.layout, cursors: p.cursors[:0], last: r.Listing.After}
+	*p = page{d: p.d, scope: p.scope, cursors: p.cursors[:0], last: r.Listing.After}
 	now := time.Now().UTC()
 	seen := 0
-	for object, err := range p.d.o.Archive.List(ctx, r.Prefix, r.Listing.After) {
+	for object, err := range p.d.o.Archive.List(ctx, p.scope.listed, r.Listing.After) {
 		if err != nil {
 			return fmt.Errorf("listing the archive after %q: %w", p.last, err)
 		}
@@ -110,20 +110,24 @@ func (p *page) read(ctx context.Context, r ledger.Replay) error {
 }
 
 func (p *page) add(r ledger.Replay, object archive.Object, now time.Time) {
-	m, ok := p.layout.Match(strings.TrimPrefix(object.Key, r.Prefix))
-	if !ok {
+	protocol, place := p.scope.of(object.Key)
+	_, wanted := r.Protocol(protocol)
+	switch {
+	case place == nowhere:
 		if p.unmatched++; p.sample == "" {
 			p.sample = object.Key
 		}
 		return
-	}
-	if _, ok := r.Protocol(m.Protocol); !ok {
+	case !wanted:
 		p.others++
+		return
+	case place == outside:
+		p.outside++
 		return
 	}
 	p.bytes += object.Size
 	p.cursors = append(p.cursors, ledger.Cursor{
-		CursorID: ledger.CursorID{Replay: r.ID, Key: object.Key}, Protocol: m.Protocol, State: ledger.Pending,
+		CursorID: ledger.CursorID{Replay: r.ID, Key: object.Key}, Protocol: protocol, State: ledger.Pending,
 		ETag: object.ETag, Size: object.Size, StateChange: now,
 	})
 }
@@ -198,6 +202,7 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 		l.Bytes += p.bytes
 		l.Unmatched += p.unmatched
 		l.Others += p.others
+		l.Outside += p.outside
 		if l.Sample == "" {
 			l.Sample = p.sample
 		}

@@ -40,7 +40,10 @@ func (d *Driver) promote(ctx context.Context, audited ledger.Replay) (ledger.Rep
 			}
 			g.Base = r.Fold.Number
 			w.Generations = append(w.Generations, g)
-			w.Protocols = append(w.Protocols, serve(p, part.Generation))
+			if !g.Side { // a side generation is read by its number
+				p = serve(p, part.Generation)
+			}
+			w.Protocols = append(w.Protocols, p)
 		}
 		r.Promoted = true
 		w.Replays = []ledger.Replay{r}
@@ -62,7 +65,7 @@ func serve(p ledger.Protocol, generation int64) ledger.Protocol {
 		p.Purging = append(p.Purging, p.Previous)
 		p.Gens = slices.DeleteFunc(p.Gens, func(g int64) bool { return g == p.Previous })
 	}
-	p.Previous = p.Serving
+	p.Previous, p.Since = p.Serving, time.Now().UTC()
 	p.Serving, p.Complete, p.Building = generation, generation, 0
 	return p
 }

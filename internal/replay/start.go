@@ -11,7 +11,6 @@ import (
 	"github.com/oklog/ulid/v2"
 	"go.uber.org/zap"
 
-	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/stats"
 )
@@ -30,6 +29,7 @@ type StartParams struct {
 	Prefix    string    // of the archive's keys
 	Layout    string    // how a key names its protocol (archive.ParseLayout)
 	Tags      string    // archive.TagsAll, TagsFinal or TagsOff
+	Narrow    ledger.Narrow
 }
 
 // ProtocolParams describe one protocol's part.
@@ -83,6 +83,9 @@ const maxProtocols = (ledger.MaxWrite - 1) / 2
 // check refuses what no state of the ledger could make right. A definition that does not compile would be opened, and
 // every worker would leave it to another for ever.
 func (p StartParams) check() error {
+	if err := p.checkNarrow(); err != nil {
+		return err
+	}
 	if len(p.Protocols) == 0 {
 		return fmt.Errorf("%w: no protocol is named", ErrNothing)
 	}
@@ -101,12 +104,29 @@ func (p StartParams) check() error {
 	return nil
 }
 
+// ErrNarrow says that a replay cannot be narrowed so.
+var ErrNarrow = errors.New("the archive cannot be narrowed so")
+
+func (p StartParams) checkNarrow() error {
+	n := p.Narrow
+	timed := !n.Since.IsZero() || !n.Until.IsZero()
+	switch {
+	case !strings.HasPrefix(n.Prefix, p.Prefix) && n.Prefix != "":
+		return fmt.Errorf("%w: keys begin with archive.prefix, so the prefix must too: %q does not begin with %q", ErrNarrow, n.Prefix, p.Prefix)
+	case timed && !strings.Contains(p.Layout, "{yyyy}"):
+		return fmt.Errorf("%w: archive.layout %s names no time ({yyyy}, {mm}, …) by which objects could be told", ErrNarrow, p.Layout)
+	case !n.Since.IsZero() && !n.Until.IsZero() && !n.Since.Before(n.Until):
+		return fmt.Errorf("%w: nothing lies between %s and %s", ErrNarrow, n.Since.Format(time.RFC3339), n.Until.Format(time.RFC3339))
+	}
+	return nil
+}
+
 // open makes the records of a new replay.
 func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger.Writes, error) {
 	var w ledger.Writes
 	r := ledger.Replay{
 		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting, Cutoff: p.Cutoff.UTC(),
-		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Created: now, Changed: now,
+		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Created: now, Changed: now,
 	}
 	if p.Cutoff.IsZero() {
 		r.Cutoff = now
@@ -118,15 +138,18 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 			return w, fmt.Errorf("reading protocol %s: %w", name, err)
 		}
 		if protocol.Replay != "" {
-			return w, fmt.Errorf("%w: %s by %s; see reprise status %[3]s, and wait for it or cancel it", ErrBusy, name, protocol.Replay)
+			return w, busy(protocol)
 		}
 		protocol.Epoch++
-		protocol.Gens = append(protocol.Gens, protocol.Epoch)
-		protocol.Building, protocol.Cutoff, protocol.Replay = protocol.Epoch, r.Cutoff, r.ID
+		protocol.Replay = r.ID
+		if !p.Narrow.Narrows() {
+			protocol.Gens = append(protocol.Gens, protocol.Epoch)
+			protocol.Building, protocol.Cutoff = protocol.Epoch, r.Cutoff
+		}
 		w.Protocols = append(w.Protocols, protocol)
 		w.Generations = append(w.Generations, ledger.Generation{
 			Protocol: name, Number: protocol.Epoch, Definition: part.Definition.Encode(), Hash: part.Definition.Hash(),
-			Replay: r.ID, Created: now,
+			Replay: r.ID, Side: p.Narrow.Narrows(), Created: now,
 		})
 		r.Protocols = append(r.Protocols, ledger.ReplayProtocol{
 			Name: name, Generation: protocol.Epoch, Rule: ledger.RuleCutoff, Rejects: part.Rejects,
@@ -139,24 +162,28 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 // checkArchive refuses a replay that would put an empty generation in the place of a full one: each protocol must have
 // an object. It looks no further than it must.
 func (d *Driver) checkArchive(ctx context.Context, p StartParams) error {
-	layout, err := archive.ParseLayout(p.Layout)
-	if err != nil {
-		return err
-	}
 	var missing []string
 	for _, part := range p.Protocols {
 		missing = append(missing, part.Definition.Protocol)
 	}
-	for object, err := range d.o.Archive.List(ctx, p.Prefix, "") {
+	scope, err := newScope(p.Prefix, p.Layout, p.Narrow)
+	if err != nil {
+		return err
+	}
+	for object, err := range d.o.Archive.List(ctx, scope.listed, "") {
 		if err != nil {
 			return fmt.Errorf("listing the archive: %w", err)
 		}
-		if m, ok := layout.Match(strings.TrimPrefix(object.Key, p.Prefix)); ok {
-			missing = slices.DeleteFunc(missing, func(name string) bool { return name == m.Protocol })
+		if name, place := scope.of(object.Key); place == inside {
+			missing = slices.DeleteFunc(missing, func(m string) bool { return name == m })
 		}
 		if len(missing) == 0 {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: no object below %q fits the layout %s for protocol %s", ErrNothing, p.Prefix, p.Layout, strings.Join(missing, ", "))
+	within := ""
+	if p.Narrow.Narrows() {
+		within = " in the part that was asked for"
+	}
+	return fmt.Errorf("%w: no object below %q%s fits the layout %s for protocol %s", ErrNothing, p.Prefix, within, p.Layout, strings.Join(missing, ", "))
 }

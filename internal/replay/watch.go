@@ -129,6 +129,13 @@ func (d *Driver) purge(ctx context.Context, _ []ledger.Replay) error {
 	}
 	left := purgePerLook
 	for _, p := range protocols {
+		if p.Previous != 0 && !p.Since.IsZero() && time.Since(p.Since) >= d.o.Keep {
+			p = retire(p)
+			if err := d.o.Ledger.Write(ctx, ledger.Writes{Protocols: []ledger.Protocol{p}}); err != nil {
+				continue // rolled back at this moment, or the next look tries again
+			}
+			p.Version++
+		}
 		if len(p.Purging) == 0 || left <= 0 {
 			continue
 		}

@@ -1,0 +1,116 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+// scope tells which objects of the archive a replay is of.
+type scope struct {
+	prefix string // of the archive
+	listed string // of the keys that are listed
+	layout *archive.Layout
+	narrow ledger.Narrow
+}
+
+// place is where a key lies.
+type place uint8
+
+const (
+	inside  place = iota
+	outside       // of the part that a narrowed replay is of
+	nowhere       // it fits no layout
+)
+
+func newScope(prefix, layout string, narrow ledger.Narrow) (scope, error) {
+	l, err := archive.ParseLayout(layout)
+	s := scope{prefix: prefix, listed: prefix, layout: l, narrow: narrow}
+	if narrow.Prefix != "" {
+		s.listed = narrow.Prefix
+	}
+	return s, err
+}
+
+// of reads the protocol out of a key and says where it lies.
+func (s scope) of(key string) (protocol string, at place) {
+	m, ok := s.layout.Match(strings.TrimPrefix(key, s.prefix))
+	switch n := s.narrow; {
+	case !ok:
+		return "", nowhere
+	case !n.Since.IsZero() && !m.Until.After(n.Since), !n.Until.IsZero() && !m.From.Before(n.Until):
+		return m.Protocol, outside
+	default:
+		return m.Protocol, inside
+	}
+}
+
+// Extent is what a replay would read of one protocol.
+type Extent struct {
+	Protocol string `json:"protocol"`
+	Objects  int64  `json:"objects"`
+	Bytes    int64  `json:"bytes"` // as stored
+}
+
+// DryRun is what a start would do.
+type DryRun struct {
+	Protocols []Extent `json:"protocols"`
+	Outside   int64    `json:"outside"`   // objects that the narrowed replay would leave out
+	Others    int64    `json:"others"`    // objects of other protocols
+	Unmatched int64    `json:"unmatched"` // keys that fit no layout
+	Side      bool     `json:"side"`      // it would fill side generations, which are never promoted
+}
+
+// DryRun checks a start as Start does, lists the archive and counts, and writes nothing.
+func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
+	result := DryRun{Side: p.Narrow.Narrows()}
+	if err := p.check(); err != nil {
+		return result, err
+	}
+	if err := d.checkArchive(ctx, p); err != nil {
+		return result, err
+	}
+	at := map[string]int{}
+	for _, part := range p.Protocols {
+		name := part.Definition.Protocol
+		protocol, err := d.o.Ledger.Protocol(ctx, name)
+		if err != nil {
+			return result, fmt.Errorf("reading protocol %s: %w", name, err)
+		}
+		if protocol.Replay != "" {
+			return result, busy(protocol)
+		}
+		at[name] = len(result.Protocols)
+		result.Protocols = append(result.Protocols, Extent{Protocol: name})
+	}
+	scope, err := newScope(p.Prefix, p.Layout, p.Narrow)
+	if err != nil {
+		return result, err
+	}
+	for object, err := range d.o.Archive.List(ctx, scope.listed, "") {
+		if err != nil {
+			return result, fmt.Errorf("listing the archive: %w", err)
+		}
+		name, place := scope.of(object.Key)
+		i, wanted := at[name]
+		switch {
+		case place == nowhere:
+			result.Unmatched++
+		case !wanted:
+			result.Others++
+		case place == outside:
+			result.Outside++
+		default:
+			result.Protocols[i].Objects++
+			result.Protocols[i].Bytes += object.Size
+		}
+	}
+	return result, nil
+}
+
+func busy(p ledger.Protocol) error {
+	return fmt.Errorf("%w: %s by %s; see reprise status %[3]s, and wait for it or cancel it", ErrBusy, p.Name, p.Replay)
+}
