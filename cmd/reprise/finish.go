@@ -13,6 +13,7 @@ import (
 type finishCommand struct {
 	Replay       string `arg:"" optional:"" help:"The replay's id. Default: the newest."`
 	AcceptFailed bool   `help:"Leave out what has FAILED; that you said so is recorded."`
+	PassGate     bool   `help:"Let it through its gates; that you said so is recorded."`
 	JSON         bool   `help:"Print JSON."`
 }
 
@@ -27,6 +28,11 @@ func (c *finishCommand) Run(e *environment) (err error) {
 	id, err := newest(e, a, c.Replay)
 	if err != nil {
 		return err
+	}
+	if c.PassGate {
+		if _, err := a.Replays().PassGate(e, id, operator()); err != nil {
+			return err
+		}
 	}
 	r, err := a.Replays().Finish(e, id, c.AcceptFailed, operator())
 	if c.JSON && r.ID != "" {

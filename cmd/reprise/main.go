@@ -108,7 +108,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown), errors.Is(err, replay.ErrNarrow),
+	case errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown), errors.Is(err, replay.ErrNarrow), errors.Is(err, replay.ErrGate),
 		errors.Is(err, errConfig):
 		return exitUsage
 	case errors.Is(err, replay.ErrHeld), errors.Is(err, errCheck):

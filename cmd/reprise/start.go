@@ -18,6 +18,7 @@ type startCommand struct {
 	Since    string   `placeholder:"TIME" help:"Only objects whose key names a time after it. Fills a side generation."`
 	Until    string   `placeholder:"TIME" help:"Only objects whose key names a time before it. Fills a side generation."`
 	Prefix   string   `placeholder:"KEY" help:"Only objects whose key begins so. Fills a side generation: never promoted, read by its number."`
+	Gate     []string `placeholder:"GATE" help:"Hold the replay back at its end unless this holds against what serves: 'rows -1%' (at most 1 % fewer rows in any statistic), 'rows +5%'."`
 	DryRun   bool     `help:"List and count what would be replayed, and change nothing."`
 	JSON     bool     `help:"With --dry-run: print JSON."`
 	Wait     bool     `help:"Follow the replay until it is finished or held back."`
@@ -41,14 +42,15 @@ func (c *startCommand) Run(e *environment) (err error) {
 		return err
 	}
 	defer closing(a, &err)
+	change := func(p *replay.StartParams) { p.Cutoff, p.Narrow, p.Gates = cutoff, narrow, c.Gate }
 	if c.DryRun {
-		dry, err := a.DryRun(e, c.Protocol, cutoff, narrow)
+		dry, err := a.DryRun(e, c.Protocol, change)
 		if err != nil {
 			return err
 		}
 		return c.printDryRun(e, dry)
 	}
-	id, err := a.Start(e, c.Protocol, cutoff, narrow)
+	id, err := a.Start(e, c.Protocol, change)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ type demoRun struct {
 
 func (d *demoRun) replay(ctx context.Context) (err error) {
 	started := time.Now()
-	if d.id, err = d.Start(ctx, nil, d.manifest.Cutoff, ledger.Narrow{}); err != nil {
+	if d.id, err = d.Start(ctx, nil, func(p *replay.StartParams) { p.Cutoff = d.manifest.Cutoff }); err != nil {
 		return err
 	}
 	d.view.Say("reprise start: replay %s, cutoff %s", d.id, d.manifest.Cutoff.Format(time.RFC3339))

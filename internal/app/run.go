@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
 
@@ -80,8 +79,8 @@ func (a *App) untilStill(ctx context.Context) error {
 }
 
 // Start opens a replay of the protocols named (none: all that are configured) and returns its id.
-func (a *App) Start(ctx context.Context, protocols []string, cutoff time.Time, narrow ledger.Narrow) (string, error) {
-	p, err := a.startParams(protocols, cutoff, narrow)
+func (a *App) Start(ctx context.Context, protocols []string, change func(*replay.StartParams)) (string, error) {
+	p, err := a.startParams(protocols, change)
 	if err != nil {
 		return "", err
 	}
@@ -90,20 +89,21 @@ func (a *App) Start(ctx context.Context, protocols []string, cutoff time.Time, n
 }
 
 // DryRun says what Start would do.
-func (a *App) DryRun(ctx context.Context, protocols []string, cutoff time.Time, narrow ledger.Narrow) (replay.DryRun, error) {
-	p, err := a.startParams(protocols, cutoff, narrow)
+func (a *App) DryRun(ctx context.Context, protocols []string, change func(*replay.StartParams)) (replay.DryRun, error) {
+	p, err := a.startParams(protocols, change)
 	if err != nil {
 		return replay.DryRun{}, err
 	}
 	return a.driver.DryRun(ctx, p)
 }
 
-func (a *App) startParams(protocols []string, cutoff time.Time, narrow ledger.Narrow) (replay.StartParams, error) {
+// startParams are what the configuration says of a replay, and what the caller changes of that.
+func (a *App) startParams(protocols []string, change func(*replay.StartParams)) (replay.StartParams, error) {
 	if len(protocols) == 0 {
 		protocols = a.config.Protocols()
 	}
 	p := replay.StartParams{
-		Cutoff: cutoff, Prefix: a.config.Archive.Prefix, Layout: a.config.Archive.Layout, Tags: a.config.Archive.Tags, Narrow: narrow,
+		Prefix: a.config.Archive.Prefix, Layout: a.config.Archive.Layout, Tags: a.config.Archive.Tags,
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(protocols))) {
 		protocol, ok := a.config.Protocol[name]
@@ -116,6 +116,7 @@ func (a *App) startParams(protocols []string, cutoff time.Time, narrow ledger.Na
 		}
 		p.Protocols = append(p.Protocols, replay.ProtocolParams{Definition: a.config.Definition(name), Rejects: rejects})
 	}
+	change(&p)
 	return p, nil
 }
 

@@ -68,6 +68,8 @@ type Replay struct {
 	Changed   time.Time        `json:"changed"` // of the state
 	Listing   Listing          `json:"listing"`
 	Fold      Fold             `json:"fold,omitzero"`      // the fold under way, or the last one
+	Gates     []string         `json:"gates,omitempty"`    // what must hold before the new generations serve (rows -1%)
+	Passed    *Acceptance      `json:"passed,omitzero"`    // finish --pass-gate
 	Accepted  *Acceptance      `json:"accepted,omitzero"`  // finish --accept-failed
 	Promoted  bool             `json:"promoted,omitempty"` // readers read the new generations
 	Resumes   State            `json:"resumes,omitempty"`  // of a PAUSED replay: the state that resume gives back

@@ -206,6 +206,13 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 		}
 		return d.wait(ctx, r.ID, ledger.Folding, openAccounts(r.ID))
 	}
+	why, err := d.checkGates(ctx, r)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		return d.wait(ctx, r.ID, ledger.Folding, why)
+	}
 	if r, err = d.promote(ctx, r); err != nil || !r.Promoted {
 		return err
 	}

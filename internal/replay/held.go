@@ -50,7 +50,7 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 		case ledger.Folding:
 			// Tags that stay on are a matter of time, until they have had some.
 			tags := r.Promoted && r.Waits != "" && time.Since(r.Changed) >= d.foldPatience
-			h.Held = h.Why == openAccounts(r.ID) || tags || r.Fold.Number >= hopelessFolds && strings.Contains(h.Why, foldFollows)
+			h.Held = h.Why == openAccounts(r.ID) || tags || strings.HasPrefix(h.Why, "the gate ") || r.Fold.Number >= hopelessFolds && strings.Contains(h.Why, foldFollows)
 		}
 		if h.Why == "" {
 			h.Why = waits(r)

@@ -30,6 +30,7 @@ type StartParams struct {
 	Layout    string    // how a key names its protocol (archive.ParseLayout)
 	Tags      string    // archive.TagsAll, TagsFinal or TagsOff
 	Narrow    ledger.Narrow
+	Gates     []string // such as "rows -1%": what must hold, against the generations that serve, before the new ones do
 }
 
 // ProtocolParams describe one protocol's part.
@@ -86,6 +87,14 @@ func (p StartParams) check() error {
 	if err := p.checkNarrow(); err != nil {
 		return err
 	}
+	for _, text := range p.Gates {
+		if _, err := parseGate(text); err != nil {
+			return err
+		}
+	}
+	if len(p.Gates) > 0 && p.Narrow.Narrows() {
+		return fmt.Errorf("%w: a side generation is never promoted, so nothing is held back at its end", ErrGate)
+	}
 	if len(p.Protocols) == 0 {
 		return fmt.Errorf("%w: no protocol is named", ErrNothing)
 	}
@@ -126,7 +135,7 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 	var w ledger.Writes
 	r := ledger.Replay{
 		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting, Cutoff: p.Cutoff.UTC(),
-		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Created: now, Changed: now,
+		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Gates: p.Gates, Created: now, Changed: now,
 	}
 	if p.Cutoff.IsZero() {
 		r.Cutoff = now
