@@ -96,7 +96,7 @@ func (f *fold) merge(ctx context.Context, pass int) (objects, lines int64, err e
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case c.State == ledger.Failed && f.replay.Accepted != nil:
+		case c.State == ledger.Failed && f.replay.Accepted != nil, c.State != ledger.Finished && f.replay.Fold.Interim:
 			continue
 		case c.State != ledger.Finished:
 			return 0, 0, fmt.Errorf("%w: %s is %s", errOpenCursor, c.Key, c.State)

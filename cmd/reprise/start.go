@@ -13,15 +13,17 @@ import (
 )
 
 type startCommand struct {
-	Protocol []string `short:"p" placeholder:"NAME" help:"Replay this protocol only; may be given several times. Default: all that are configured."`
-	Cutoff   string   `placeholder:"TIME" help:"The last instant that counts, RFC 3339. Default: now."`
-	Since    string   `placeholder:"TIME" help:"Only objects whose key names a time after it. Fills a side generation."`
-	Until    string   `placeholder:"TIME" help:"Only objects whose key names a time before it. Fills a side generation."`
-	Prefix   string   `placeholder:"KEY" help:"Only objects whose key begins so. Fills a side generation: never promoted, read by its number."`
-	Gate     []string `placeholder:"GATE" help:"Hold the replay back at its end unless this holds against what serves: 'rows -1%' (at most 1 % fewer rows in any statistic), 'rows +5%'."`
-	DryRun   bool     `help:"List and count what would be replayed, and change nothing."`
-	JSON     bool     `help:"With --dry-run: print JSON."`
-	Wait     bool     `help:"Follow the replay until it is finished or held back."`
+	Protocol  []string      `short:"p" placeholder:"NAME" help:"Replay this protocol only; may be given several times. Default: all that are configured."`
+	Cutoff    string        `placeholder:"TIME" help:"The last instant that counts, RFC 3339. Default: now."`
+	Since     string        `placeholder:"TIME" help:"Only objects whose key names a time after it. Fills a side generation."`
+	Until     string        `placeholder:"TIME" help:"Only objects whose key names a time before it. Fills a side generation."`
+	Prefix    string        `placeholder:"KEY" help:"Only objects whose key begins so. Fills a side generation: never promoted, read by its number."`
+	Cutover   string        `enum:"complete,immediate" default:"complete" help:"When readers move to the new statistics: when they are complete, or immediate (clear now, watch them fill)."`
+	FoldEvery time.Duration `placeholder:"TIME" help:"Fold what is finished so far this often, so that the totals move. Default: 1m with --cutover immediate, else at the end only."`
+	Gate      []string      `placeholder:"GATE" help:"Hold the replay back at its end unless this holds against what serves: 'rows -1%' (at most 1 % fewer rows in any statistic), 'rows +5%'."`
+	DryRun    bool          `help:"List and count what would be replayed, and change nothing."`
+	JSON      bool          `help:"With --dry-run: print JSON."`
+	Wait      bool          `help:"Follow the replay until it is finished or held back."`
 }
 
 // Run opens a replay, lists and enqueues the archive, and prints the id.
@@ -42,7 +44,13 @@ func (c *startCommand) Run(e *environment) (err error) {
 		return err
 	}
 	defer closing(a, &err)
-	change := func(p *replay.StartParams) { p.Cutoff, p.Narrow, p.Gates = cutoff, narrow, c.Gate }
+	if c.Cutover == "immediate" && c.FoldEvery == 0 {
+		c.FoldEvery = time.Minute
+	}
+	change := func(p *replay.StartParams) {
+		p.Cutoff, p.Narrow, p.Gates = cutoff, narrow, c.Gate
+		p.Immediate, p.FoldEvery = c.Cutover == "immediate", c.FoldEvery
+	}
 	if c.DryRun {
 		dry, err := a.DryRun(e, c.Protocol, change)
 		if err != nil {

@@ -67,14 +67,16 @@ type Replay struct {
 	Created   time.Time        `json:"created"`
 	Changed   time.Time        `json:"changed"` // of the state
 	Listing   Listing          `json:"listing"`
-	Fold      Fold             `json:"fold,omitzero"`      // the fold under way, or the last one
-	Gates     []string         `json:"gates,omitempty"`    // what must hold before the new generations serve (rows -1%)
-	Passed    *Acceptance      `json:"passed,omitzero"`    // finish --pass-gate
-	Accepted  *Acceptance      `json:"accepted,omitzero"`  // finish --accept-failed
-	Promoted  bool             `json:"promoted,omitempty"` // readers read the new generations
-	Resumes   State            `json:"resumes,omitempty"`  // of a PAUSED replay: the state that resume gives back
-	Cleaned   bool             `json:"cleaned,omitempty"`  // of a replay that is over: its tags are off, its protocols free
-	Waits     string           `json:"waits,omitempty"`    // what a finish waits for, in words
+	Fold      Fold             `json:"fold,omitzero"`        // the fold under way, or the last one
+	Immediate bool             `json:"immediate,omitempty"`  // readers read the new generations from the start
+	FoldEvery time.Duration    `json:"fold_every,omitempty"` // between folds of what is finished so far; 0: none but the last
+	Gates     []string         `json:"gates,omitempty"`      // what must hold before the new generations serve (rows -1%)
+	Passed    *Acceptance      `json:"passed,omitzero"`      // finish --pass-gate
+	Accepted  *Acceptance      `json:"accepted,omitzero"`    // finish --accept-failed
+	Promoted  bool             `json:"promoted,omitempty"`   // readers read the new generations
+	Resumes   State            `json:"resumes,omitempty"`    // of a PAUSED replay: the state that resume gives back
+	Cleaned   bool             `json:"cleaned,omitempty"`    // of a replay that is over: its tags are off, its protocols free
+	Waits     string           `json:"waits,omitempty"`      // what a finish waits for, in words
 	Version   int64            `json:"version"`
 }
 
@@ -130,7 +132,10 @@ type Fold struct {
 	Number  int64      `json:"number"` // from 1; never used twice in a replay
 	Parts   []FoldPart `json:"parts"`
 	Started time.Time  `json:"started"`
-	Listed  bool       `json:"listed"` // all its cursors and messages are out
+	Objects int64      `json:"objects,omitempty"` // that were FINISHED when an interim fold began
+	Interim bool       `json:"interim,omitempty"` // of what is finished so far, while the replay goes on
+	Done    bool       `json:"done,omitempty"`    // of an interim fold: readers read it, or it was given up
+	Listed  bool       `json:"listed"`            // all its cursors and messages are out
 }
 
 // FoldPart says which rows a part takes: those of the protocol whose hash modulo Of is Index.

@@ -30,6 +30,9 @@ func (d *Driver) tryFold(ctx context.Context, r ledger.Replay) error {
 		}
 	}
 	if why, _ := obstacle(r, s); why != "" {
+		if err := d.foldInterim(ctx, r, s); err != nil {
+			return err
+		}
 		return d.wait(ctx, r.ID, ledger.Running, why)
 	}
 	if s.Total().Objects > r.Listing.Objects {
@@ -131,8 +134,10 @@ func (d *Driver) enqueueFold(ctx context.Context, r ledger.Replay) error {
 		}
 		tasks[i] = task(cursors[i])
 	}
-	if err := d.fence(ctx, r); err != nil {
-		return err
+	if !r.Fold.Interim {
+		if err := d.fence(ctx, r); err != nil {
+			return err
+		}
 	}
 	if err := d.o.Ledger.Insert(ctx, cursors); err != nil {
 		return fmt.Errorf("writing down the parts of fold %d: %w", r.Fold.Number, err)

@@ -42,6 +42,7 @@ func (d *Driver) promote(ctx context.Context, audited ledger.Replay) (ledger.Rep
 			w.Generations = append(w.Generations, g)
 			if !g.Side { // a side generation is read by its number
 				p = serve(p, part.Generation)
+				p.Complete, p.Building = part.Generation, 0
 			}
 			w.Protocols = append(w.Protocols, p)
 		}
@@ -58,15 +59,18 @@ func (d *Driver) promote(ctx context.Context, audited ledger.Replay) (ledger.Rep
 	}
 }
 
-// serve makes a generation the one that readers read. The one before it stays, for a rollback; the one before that
-// can never be read again.
+// serve makes a generation the one that readers read, if it is not already. The one before it stays, for a rollback; the
+// one before that can never be read again.
 func serve(p ledger.Protocol, generation int64) ledger.Protocol {
+	if p.Serving == generation {
+		return p
+	}
 	if p.Previous != 0 {
 		p.Purging = append(p.Purging, p.Previous)
 		p.Gens = slices.DeleteFunc(p.Gens, func(g int64) bool { return g == p.Previous })
 	}
 	p.Previous, p.Since = p.Serving, time.Now().UTC()
-	p.Serving, p.Complete, p.Building = generation, generation, 0
+	p.Serving = generation
 	return p
 }
 
@@ -126,13 +130,14 @@ func (d *Driver) dropOldFolds(ctx context.Context, r ledger.Replay) error {
 	return nil
 }
 
-// over reads whether a replay has ended meanwhile: then its tags are no longer ours, the next replay may have set its own.
+// over reads whether a replay has freed its protocols meanwhile: then its tags are no longer ours, the next replay may
+// have set its own. One that was cancelled frees them last.
 func (d *Driver) over(ctx context.Context, id string) (bool, error) {
 	r, err := d.o.Ledger.Replay(ctx, id)
 	if err != nil {
 		return false, fmt.Errorf("reading replay %s: %w", id, err)
 	}
-	return r.State.Ended(), nil
+	return r.State == ledger.Finished || r.Cleaned, nil
 }
 
 // clearTags takes the mirror's tags off every object of the replay. Objects that cannot be reached keep the replay from
@@ -187,6 +192,6 @@ func (d *Driver) clearTags(ctx context.Context, r ledger.Replay) error {
 	case first == nil:
 		return nil
 	}
-	err = d.wait(ctx, r.ID, ledger.Folding, fmt.Sprintf("the tags of %d objects to be taken off: %v", failed, first))
+	err = d.wait(ctx, r.ID, r.State, fmt.Sprintf("the tags of %d objects to be taken off: %v", failed, first))
 	return errors.Join(first, err)
 }

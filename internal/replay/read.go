@@ -48,21 +48,40 @@ func (d *Driver) Read(ctx context.Context, protocol, statistic string, generatio
 	if err != nil {
 		return nil, fmt.Errorf("generation %d of %s: %w", generation, protocol, err)
 	}
-	rows := program.NewPartial()
-	for row, err := range d.o.Ledger.Rows(ctx, ledger.RowsParams{Protocol: protocol, Generation: generation, Statistic: statistic, Base: g.Base}) {
+	for {
+		rows, err := d.rows(ctx, program, g, statistic)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s of %s: %w", statistic, protocol, err)
+			return nil, err
+		}
+		// Asked after the rows: a fold or a purge that came before they were all read has taken some of them.
+		now, err := d.o.Ledger.Generation(ctx, protocol, generation)
+		if err != nil {
+			return nil, fmt.Errorf("reading generation %d of %s: %w", generation, protocol, err)
+		}
+		if now.Base != g.Base {
+			g = now
+			continue
+		}
+		if p, err = d.o.Ledger.Protocol(ctx, protocol); err != nil {
+			return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
+		}
+		if !g.Side && !slices.Contains(p.Gens, generation) {
+			return nil, fmt.Errorf("%w: generation %d of %s was given up or replaced by later ones, its rows are removed", ErrUnknown, generation, protocol)
+		}
+		return rows, nil
+	}
+}
+
+// rows merges the base that a generation names with the live parts.
+func (d *Driver) rows(ctx context.Context, program *stats.Program, g ledger.Generation, statistic string) (*stats.Partial, error) {
+	rows := program.NewPartial()
+	for row, err := range d.o.Ledger.Rows(ctx, ledger.RowsParams{Protocol: g.Protocol, Generation: g.Number, Statistic: statistic, Base: g.Base}) {
+		if err != nil {
+			return nil, fmt.Errorf("reading %s of %s: %w", statistic, g.Protocol, err)
 		}
 		if err := rows.MergeRow(row.Statistic, row.Dims, row.State); err != nil {
 			return nil, fmt.Errorf("reading row %s of %s: %w", row.Key, statistic, err)
 		}
-	}
-	// Asked after the rows: a purge that began before they were all read has taken some of them.
-	if p, err = d.o.Ledger.Protocol(ctx, protocol); err != nil {
-		return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
-	}
-	if !g.Side && !slices.Contains(p.Gens, generation) {
-		return nil, fmt.Errorf("%w: generation %d of %s was given up or replaced by later ones, its rows are removed", ErrUnknown, generation, protocol)
 	}
 	return rows, nil
 }

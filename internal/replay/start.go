@@ -30,7 +30,9 @@ type StartParams struct {
 	Layout    string    // how a key names its protocol (archive.ParseLayout)
 	Tags      string    // archive.TagsAll, TagsFinal or TagsOff
 	Narrow    ledger.Narrow
-	Gates     []string // such as "rows -1%": what must hold, against the generations that serve, before the new ones do
+	Immediate bool          // readers read the new generations at once, and watch them fill
+	FoldEvery time.Duration // between two folds of what is finished so far; 0: the last fold alone
+	Gates     []string      // such as "rows -1%": what must hold, against the generations that serve, before the new ones do
 }
 
 // ProtocolParams describe one protocol's part.
@@ -92,8 +94,13 @@ func (p StartParams) check() error {
 			return err
 		}
 	}
-	if len(p.Gates) > 0 && p.Narrow.Narrows() {
-		return fmt.Errorf("%w: a side generation is never promoted, so nothing is held back at its end", ErrGate)
+	switch {
+	case len(p.Gates) > 0 && (p.Narrow.Narrows() || p.Immediate):
+		return fmt.Errorf("%w: a side generation is never promoted, and one that serves at once cannot be held back", ErrGate)
+	case p.Immediate && p.Narrow.Narrows():
+		return fmt.Errorf("%w: a side generation never serves, so not at once either", ErrNarrow)
+	case p.FoldEvery < 0:
+		return fmt.Errorf("folding every %v: use a time above 0, or 0 for the last fold alone", p.FoldEvery)
 	}
 	if len(p.Protocols) == 0 {
 		return fmt.Errorf("%w: no protocol is named", ErrNothing)
@@ -135,7 +142,8 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 	var w ledger.Writes
 	r := ledger.Replay{
 		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting, Cutoff: p.Cutoff.UTC(),
-		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Gates: p.Gates, Created: now, Changed: now,
+		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Gates: p.Gates,
+		Immediate: p.Immediate, FoldEvery: p.FoldEvery, Created: now, Changed: now,
 	}
 	if p.Cutoff.IsZero() {
 		r.Cutoff = now
@@ -154,6 +162,9 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 		if !p.Narrow.Narrows() {
 			protocol.Gens = append(protocol.Gens, protocol.Epoch)
 			protocol.Building, protocol.Cutoff = protocol.Epoch, r.Cutoff
+		}
+		if p.Immediate {
+			protocol = serve(protocol, protocol.Epoch)
 		}
 		w.Protocols = append(w.Protocols, protocol)
 		w.Generations = append(w.Generations, ledger.Generation{

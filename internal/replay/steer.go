@@ -60,6 +60,7 @@ func (d *Driver) Cancel(ctx context.Context, id string) (ledger.Replay, error) {
 			return fmt.Errorf("%w: readers read %s already; reprise rollback brings the generation before it back", ErrState, r.ID)
 		}
 		setState(r, ledger.Cancelled)
+		r.Resumes = ""
 		for i, part := range r.Protocols {
 			protocols[i] = drop(protocols[i], part.Generation)
 		}
@@ -80,6 +81,9 @@ func (d *Driver) Cancel(ctx context.Context, id string) (ledger.Replay, error) {
 func drop(p ledger.Protocol, generation int64) ledger.Protocol {
 	if p.Building == generation {
 		p.Building = 0
+	}
+	if p.Serving == generation { // it served at once: what served before does again
+		p.Serving, p.Previous, p.Since = p.Previous, 0, time.Time{}
 	}
 	p.Gens = slices.DeleteFunc(slices.Clone(p.Gens), func(g int64) bool { return g == generation })
 	if !slices.Contains(p.Purging, generation) {
@@ -130,6 +134,9 @@ func (d *Driver) close(ctx context.Context, r ledger.Replay) (ledger.Replay, err
 		return r, err
 	}
 	defer d.release(ctx, r.ID)
+	if over, err := d.over(ctx, r.ID); over || err != nil { // somebody else has closed it since r was read
+		return r, err
+	}
 	if err := d.clearTags(ctx, r); err != nil {
 		return r, err
 	}
