@@ -2,10 +2,12 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 
+	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/stats"
 )
 
@@ -91,6 +93,9 @@ func (d *Driver) Diff(ctx context.Context, protocol string, wanted []string, oth
 
 func (d *Driver) definition(ctx context.Context, protocol string, generation int64) (stats.Definition, error) {
 	g, err := d.o.Ledger.Generation(ctx, protocol, generation)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return stats.Definition{}, fmt.Errorf("%w: protocol %s has no generation %d", ErrUnknown, protocol, generation)
+	}
 	if err != nil {
 		return stats.Definition{}, fmt.Errorf("reading generation %d of %s: %w", generation, protocol, err)
 	}
