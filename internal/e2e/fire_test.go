@@ -281,6 +281,7 @@ type shortCount struct {
 	lines   accounts
 	hits    map[shortKey]*shortSums
 	high    map[string]*shortSums
+	low     map[string]*shortSums // for another definition of the same lines: n < 500
 }
 
 type shortKey struct{ hour, name string }
@@ -288,7 +289,7 @@ type shortKey struct{ hour, name string }
 type shortSums struct{ lines, sum, least, most, below, middle, above int64 }
 
 func newShortCount(format string) *shortCount {
-	return &shortCount{name: format, hits: map[shortKey]*shortSums{}, high: map[string]*shortSums{}}
+	return &shortCount{name: format, hits: map[shortKey]*shortSums{}, high: map[string]*shortSums{}, low: map[string]*shortSums{}}
 }
 
 // shortNames are the values of the dimension name.
@@ -382,11 +383,17 @@ func (c *shortCount) add(hour, name string, value int64) {
 		c.hits[key] = &shortSums{least: value, most: value}
 	}
 	c.hits[key].add(value)
-	if value > 900 {
-		if c.high[name] == nil {
-			c.high[name] = &shortSums{}
+	for _, narrow := range []struct {
+		rows map[string]*shortSums
+		ok   bool
+	}{{c.high, value > 900}, {c.low, value < 500}} {
+		if !narrow.ok {
+			continue
 		}
-		c.high[name].add(value)
+		if narrow.rows[name] == nil {
+			narrow.rows[name] = &shortSums{least: value, most: value}
+		}
+		narrow.rows[name].add(value)
 	}
 }
 
