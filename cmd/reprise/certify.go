@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap/zapcore"
-
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
@@ -18,15 +16,11 @@ type certifyCommand struct {
 
 // Run prints the certificate; a certificate that does not close is a check that did not hold.
 func (c *certifyCommand) Run(e *environment) (err error) {
-	a, err := e.open(zapcore.WarnLevel)
+	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := newest(e, a, c.Replay)
-	if err != nil {
-		return err
-	}
 	var each func(ledger.Cursor) error
 	accounts := []object{}
 	switch {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/app"
 	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
 var (
@@ -41,6 +42,38 @@ func (e *environment) open(level zapcore.Level) (*app.App, error) {
 		return nil, err
 	}
 	return app.Open(e, c, log)
+}
+
+// openReplay is open for the commands about one replay: the one that is named, or the newest.
+func (e *environment) openReplay(id string) (*app.App, string, error) {
+	a, err := e.open(zapcore.WarnLevel)
+	if err != nil {
+		return nil, "", err
+	}
+	if id, err = newest(e, a, id); err != nil {
+		closing(a, &err)
+		return nil, "", err
+	}
+	return a, id, nil
+}
+
+// newest checks the replay that is named; where none is, the newest one is meant.
+func newest(e *environment, a *app.App, id string) (string, error) {
+	if id != "" {
+		_, err := a.Ledger().Replay(e, id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return "", fmt.Errorf("%w: there is no replay %s; reprise list names them", app.ErrUsage, id)
+		}
+		return id, err
+	}
+	replays, err := a.Ledger().Replays(e)
+	if err != nil {
+		return "", fmt.Errorf("reading the replays: %w", err)
+	}
+	if len(replays) == 0 {
+		return "", fmt.Errorf("%w: there is no replay yet; reprise start makes one", app.ErrUsage)
+	}
+	return replays[0].ID, nil
 }
 
 // logger writes to standard error: for people on a terminal, otherwise JSON.

@@ -5,8 +5,6 @@ import (
 	"os"
 	"os/user"
 
-	"go.uber.org/zap/zapcore"
-
 	"github.com/seed-56345083/reprise/internal/replay"
 )
 
@@ -20,15 +18,11 @@ type finishCommand struct {
 // Run takes a replay as far towards its end as it can go now: exit code 0 when it is over, or when what was asked to be
 // left out is, and 3 while it waits.
 func (c *finishCommand) Run(e *environment) (err error) {
-	a, err := e.open(zapcore.WarnLevel)
+	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := newest(e, a, c.Replay)
-	if err != nil {
-		return err
-	}
 	if c.PassGate {
 		if _, err := a.Replays().PassGate(e, id, operator()); err != nil {
 			return err

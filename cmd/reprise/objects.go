@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap/zapcore"
-
 	"github.com/seed-56345083/reprise/internal/app"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
@@ -54,15 +52,11 @@ func (c *objectsCommand) Run(e *environment) (err error) {
 			return fmt.Errorf("%w: --state: %q is none of pending, processing, finished, failed", app.ErrUsage, s)
 		}
 	}
-	a, err := e.open(zapcore.WarnLevel)
+	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := newest(e, a, c.Replay)
-	if err != nil {
-		return err
-	}
 	lines := json.NewEncoder(e.out)
 	for cursor, err := range a.Ledger().Scan(e, ledger.ScanParams{Replay: id, States: states, Partials: true}) {
 		if err != nil {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-
-	"go.uber.org/zap/zapcore"
 )
 
 type redriveCommand struct {
@@ -15,15 +13,11 @@ type redriveCommand struct {
 
 // Run makes FAILED objects begin again.
 func (c *redriveCommand) Run(e *environment) (err error) {
-	a, err := e.open(zapcore.WarnLevel)
+	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := newest(e, a, c.Replay)
-	if err != nil {
-		return err
-	}
 	redriven, err := a.Replays().Redrive(e, id, c.Key, c.DryRun)
 	if err != nil {
 		return err

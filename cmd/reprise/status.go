@@ -1,15 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"go.uber.org/zap/zapcore"
-
-	"github.com/seed-56345083/reprise/internal/app"
-	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
 
@@ -21,15 +16,11 @@ type statusCommand struct {
 
 // Run shows one replay.
 func (c *statusCommand) Run(e *environment) (err error) {
-	a, err := e.open(zapcore.WarnLevel)
+	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := newest(e, a, c.Replay)
-	if err != nil {
-		return err
-	}
 	if c.Watch {
 		return follow(e, a, id, c.JSON)
 	}
@@ -42,25 +33,6 @@ func (c *statusCommand) Run(e *environment) (err error) {
 	}
 	e.printStatus(s)
 	return nil
-}
-
-// newest checks the replay that is named; where none is, the newest one is meant.
-func newest(e *environment, a *app.App, id string) (string, error) {
-	if id != "" {
-		_, err := a.Ledger().Replay(e, id)
-		if errors.Is(err, ledger.ErrNotFound) {
-			return "", fmt.Errorf("%w: there is no replay %s; reprise list names them", app.ErrUsage, id)
-		}
-		return id, err
-	}
-	replays, err := a.Ledger().Replays(e)
-	if err != nil {
-		return "", fmt.Errorf("reading the replays: %w", err)
-	}
-	if len(replays) == 0 {
-		return "", fmt.Errorf("%w: there is no replay yet; reprise start makes one", app.ErrUsage)
-	}
-	return replays[0].ID, nil
 }
 
 func (e *environment) printStatus(s replay.Status) {

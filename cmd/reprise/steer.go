@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"go.uber.org/zap/zapcore"
-
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
@@ -38,15 +36,11 @@ func (c *cancelCommand) Run(e *environment) error {
 }
 
 func (c *steering) steer(e *environment, do func(*replay.Driver, context.Context, string) (ledger.Replay, error)) (err error) {
-	a, err := e.open(zapcore.WarnLevel)
+	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
 	defer closing(a, &err)
-	id, err := newest(e, a, c.Replay)
-	if err != nil {
-		return err
-	}
 	r, err := do(a.Replays(), e, id)
 	if err != nil {
 		return err

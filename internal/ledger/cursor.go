@@ -82,6 +82,17 @@ type Accounts struct {
 	Bytes       int64 `json:"bytes"`    // uncompressed bytes of the lines
 }
 
+// Add adds o to a.
+func (a *Accounts) Add(o Accounts) {
+	a.Read += o.Read
+	a.Counted += o.Counted
+	a.AfterCutoff += o.AfterCutoff
+	a.Rejected += o.Rejected
+	a.Blank += o.Blank
+	a.Consumed += o.Consumed
+	a.Bytes += o.Bytes
+}
+
 // Reject is a sample of a bad line.
 type Reject struct {
 	Line   int64  `json:"line"`
@@ -172,13 +183,7 @@ func (t *Tally) Add(o Tally) {
 	t.Size += o.Size
 	t.Rows += o.Rows
 	t.Lines += o.Lines
-	t.Read += o.Read
-	t.Counted += o.Counted
-	t.AfterCutoff += o.AfterCutoff
-	t.Rejected += o.Rejected
-	t.Blank += o.Blank
-	t.Consumed += o.Consumed
-	t.Bytes += o.Bytes
+	t.Accounts.Add(o.Accounts)
 }
 
 // Total adds all states up.

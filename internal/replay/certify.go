@@ -145,15 +145,8 @@ func (c *Certificate) object(cursor ledger.Cursor, p *ProtocolCertificate) {
 	c.Objects.Finished++
 	p.Objects++
 	p.Counted += a.Counted
-	for _, sum := range []*ledger.Accounts{&c.Lines, &p.Lines} {
-		sum.Read += a.Read
-		sum.Counted += a.Counted
-		sum.AfterCutoff += a.AfterCutoff
-		sum.Rejected += a.Rejected
-		sum.Blank += a.Blank
-		sum.Consumed += a.Consumed
-		sum.Bytes += a.Bytes
-	}
+	c.Lines.Add(a)
+	p.Lines.Add(a)
 }
 
 // receipts compares what each part of the fold has seen with what the cursors say now.

@@ -212,26 +212,33 @@ func (q *counting) ChangeVisibility(ctx context.Context, c []queue.Change) error
 	return q.Queue.ChangeVisibility(ctx, c)
 }
 
-// TestPausedForLong leaves a replay PAUSED for more than an hour by the queue's clock: its messages come again and
-// again, more often than the redrive policy allows, and nothing is dead-lettered and no attempt counted.
-func TestPausedForLong(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	ctx := context.Background()
-	var moved atomic.Int64
+// movable gives the queues a clock that runs ahead by what is returned.
+func (s *system) movable() *atomic.Int64 {
+	s.t.Helper()
+	moved := new(atomic.Int64)
 	clock := func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 	for name, q := range map[string]**sqlitequeue.Queue{"work": &s.work, "dead": &s.dead} {
 		o := sqlitequeue.Options{Path: filepath.Join(s.dir, "queue.db"), Name: name, Now: clock}
 		if name == "work" {
 			o.DeadLetter = "dead"
 		}
-		opened, err := sqlitequeue.Open(ctx, o)
+		opened, err := sqlitequeue.Open(context.Background(), o)
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = opened.Close() })
+		s.t.Cleanup(func() { _ = opened.Close() })
 		*q = opened
 	}
+	return moved
+}
+
+// TestPausedForLong leaves a replay PAUSED for more than an hour by the queue's clock: its messages come again and
+// again, more often than the redrive policy allows, and nothing is dead-lettered and no attempt counted.
+func TestPausedForLong(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	ctx := context.Background()
+	moved := s.movable()
 	const objects, steps = 3, 35
 	for i := range objects {
 		s.put(fmt.Sprint("logs/dns/", i), "a", "b")
