@@ -25,9 +25,9 @@ import (
 // How much there is to do under fire.
 const (
 	fireSmall      = 28 // small objects of each of the two protocols
-	fireSmallLines = 30_000
+	fireSmallLines = 60_000
 	fireLarge      = 2 // large objects of each
-	fireLargeLines = 400_000
+	fireLargeLines = 300_000
 	fireHandOns    = 10 // of a large object at the least
 	fireLimit      = 4 * time.Minute
 )
@@ -55,7 +55,7 @@ func TestFire(t *testing.T) {
 	f := &fire{site: s, random: random, planted: len(planted)}
 	f.run()
 	meddle.stop()
-	t.Logf("finished after %v: %d workers and %d watchers were killed, in the middle of %d chunks", time.Since(began).Round(time.Second), f.workersKilled, f.watchersKilled, f.chunksKilled)
+	t.Logf("finished after %v: %d workers and %d watchers were killed, %d of the workers in the middle of a chunk", time.Since(began).Round(time.Second), f.workersKilled, f.watchersKilled, f.chunksKilled)
 	if f.workersKilled < 10 || f.watchersKilled == 0 || f.chunksKilled == 0 {
 		t.Error("too few processes were killed: make the archive larger")
 	}
@@ -113,13 +113,15 @@ func (f *fire) run() {
 		case <-limit.C:
 			f.t.Fatalf("waited %v for the end\n%s", fireLimit, f.site.run("status").out)
 		case <-kill.C:
-			victim := f.random.IntN(len(f.workers))
+			victim, busy := f.victim()
 			f.workers[victim].kill()
-			f.chunksKilled += f.held(f.workers[victim])
+			if busy && f.held(f.workers[victim]) > 0 {
+				f.chunksKilled++
+			}
 			f.workers[victim] = f.begin("work")
 			f.workersKilled++
-			// A watcher needs ten seconds to find out that messages were lost.
-			if seconds%14 == 8 {
+			// A watcher waits for the lease of the one before, and then for ten seconds to find out that messages were lost.
+			if seconds%30 == 6 {
 				f.watcher.kill()
 				f.watcher = f.begin("watch")
 				f.watchersKilled++
@@ -139,7 +141,18 @@ func (f *fire) run() {
 	}
 }
 
-// held is how many cursors a process has left behind.
+// victim is a random worker: of those that have an object in work, where there are any.
+func (f *fire) victim() (i int, busy bool) {
+	order := f.random.Perm(len(f.workers))
+	for _, i := range order {
+		if f.held(f.workers[i]) > 0 {
+			return i, true
+		}
+	}
+	return order[0], false
+}
+
+// held is how many cursors a process has in work, or has left so when it was killed.
 func (f *fire) held(p *process) (n int) {
 	f.t.Helper()
 	if f.ledger == nil {
