@@ -326,3 +326,21 @@ func TestRedriveTwice(t *testing.T) {
 	}
 	s.ends(r.ID, map[string]int{"a": 1, "b": 1, "c": 3})
 }
+
+// TestRedriveFailsAgain: an object that has failed again before its dead letter is dropped keeps one.
+func TestRedriveFailsAgain(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	ctx := context.Background()
+	r := s.threeBad()
+	d := s.operator(at("Send", true, func() {
+		until(t, "the second failure", func() bool {
+			c, err := s.dead.Counts(ctx)
+			return err == nil && c.Visible == 4 && s.cursor(r.ID, badKeys[0]).State == ledger.Failed
+		})
+	}))
+	if got, err := d.Redrive(ctx, r.ID, badKeys[:1], false); err != nil || len(got) != 1 || !got[0].Again {
+		t.Errorf("%+v, %v", got, err)
+	}
+	s.wantLetters(4)
+}
