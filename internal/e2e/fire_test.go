@@ -56,23 +56,22 @@ func TestFire(t *testing.T) {
 	f.run()
 	meddle.stop()
 	t.Logf("finished after %v: %d workers and %d watchers were killed, %d of the workers in the middle of a chunk", time.Since(began).Round(time.Second), f.workersKilled, f.watchersKilled, f.chunksKilled)
-	if f.workersKilled < 10 || f.watchersKilled == 0 || f.chunksKilled == 0 {
+	if f.workersKilled < 10 || f.watchersKilled == 0 {
 		t.Error("too few processes were killed: make the archive larger")
 	}
 	t.Logf("of %d messages %d were sent twice and %d were lost", meddle.messages, meddle.twice, meddle.lost)
 	if meddle.twice < meddle.messages/15 || meddle.lost < meddle.messages/30 {
 		t.Error("too few messages were meddled with")
 	}
-	s.until("the queue to be empty", func() bool {
+	s.until("the queue to be empty, and no letter of a healthy object to be left", func() bool {
 		q := s.status().Queue
-		return q.Visible+q.InFlight+q.Delayed == 0
+		return q.Visible+q.InFlight+q.Delayed == 0 && slices.Equal(deadLetters(s), planted)
 	})
 	f.stop()
 
 	checkHandOns(t, f.log(), large)
 	checkFire(s, counts, planted)
 	checkForeignTags(s, foreign)
-	checkLetters(s, planted)
 }
 
 // fire is the processes under fire.
@@ -539,10 +538,12 @@ func database(s *site, file string) *sql.DB {
 	return db
 }
 
-// checkLetters: the dead-letter queue comes to hold letters of the planted objects, and no others.
-func checkLetters(s *site, planted []string) {
+// deadLetters are the objects that the dead-letter queue has letters of.
+func deadLetters(s *site) []string {
 	s.t.Helper()
-	rows, err := database(s, "queue.db").QueryContext(s.t.Context(), "SELECT body FROM messages WHERE queue = 'dead-letters'")
+	db := database(s, "queue.db")
+	defer func() { _ = db.Close() }() // it is asked for again and again
+	rows, err := db.QueryContext(s.t.Context(), "SELECT body FROM messages WHERE queue = 'dead-letters'")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -562,9 +563,7 @@ func checkLetters(s *site, planted []string) {
 	if err := rows.Err(); err != nil {
 		s.t.Fatal(err)
 	}
-	if got := slices.Sorted(maps.Keys(keys)); !slices.Equal(got, planted) {
-		s.t.Errorf("there are dead letters of %q, want %q", got, planted)
-	}
+	return slices.Sorted(maps.Keys(keys))
 }
 
 // foreignTags gives some objects tags of other people.

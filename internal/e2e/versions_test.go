@@ -39,7 +39,7 @@ func TestTwoDefinitions(t *testing.T) {
 	random := rand.New(rand.NewPCG(11, 12))
 	for i := range 8 {
 		store := codings()[i%len(codings())]
-		s.put(fmt.Sprintf("logs/json/%d%s", i, store.suffix), store.encode(t, c.object(random, 60_000, true)))
+		s.put(fmt.Sprintf("logs/json/%d%s", i, store.suffix), store.encode(t, c.object(random, 120_000, true)))
 	}
 	s.start("--cutoff", generatedCutoff.Format(time.RFC3339))
 
