@@ -205,6 +205,8 @@ func (j *job) redrive(ctx context.Context) error {
 		return err
 	case replay.State.Ended():
 		return errOver
+	case replay.State == ledger.Paused: // perhaps from FOLDING
+		return errPaused
 	case replay.State == ledger.Folding:
 		return errFolding
 	}

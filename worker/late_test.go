@@ -144,10 +144,13 @@ func TestFarCutoffs(t *testing.T) {
 	}
 }
 
-// TestRedriveOfWhatIsOver: the worker's record of the replay is a moment old and says RUNNING.
+// TestRedriveOfWhatIsOver: the worker's record of the replay is a moment old and says RUNNING, and it is over, paused or
+// folding.
 func TestRedriveOfWhatIsOver(t *testing.T) {
 	t.Parallel()
-	for _, state := range []ledger.State{ledger.Finished, ledger.Cancelled} {
+	for state, left := range map[ledger.State]queue.Counts{
+		ledger.Finished: {}, ledger.Cancelled: {}, ledger.Paused: {InFlight: 1}, ledger.Folding: {InFlight: 1},
+	} {
 		b := newBed(t)
 		failed(b, "dns/a.gz", makeLines(1000, 20))
 		w := b.worker()
@@ -161,7 +164,7 @@ func TestRedriveOfWhatIsOver(t *testing.T) {
 		if c := b.cursor("dns/a.gz"); c.State != ledger.Failed {
 			t.Errorf("the object of a %s replay became %s", state, c.State)
 		}
-		b.wantCounts(b.queue, queue.Counts{})
+		b.wantCounts(b.queue, left)
 	}
 }
 

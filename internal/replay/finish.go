@@ -71,7 +71,7 @@ func (d *Driver) accept(ctx context.Context, id, by string) error {
 			return errUnchanged
 		case r.State == ledger.Folding:
 			return fmt.Errorf("%w: %s is FOLDING already", ErrHeld, r.ID)
-		case s.Open() > 0 || r.State == ledger.Starting:
+		case s.Open() > 0 || !r.Listing.Done:
 			return fmt.Errorf("%w: %d objects of %s are still to be read; accept what has failed when they are done", ErrHeld, s.Open(), r.ID)
 		default:
 			r.Accepted = &ledger.Acceptance{At: time.Now().UTC(), By: by, Objects: failed}
