@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -64,7 +65,14 @@ type environment struct {
 	daemon   bool // runs until it is stopped: to be stopped is no error
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	// A worker's memory is tables of rows that live long, and lines are read without allocating: the default would let the
+	// heap grow to twice the tables for nothing. Measured on folds of a million rows: half the peak, no slower.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
