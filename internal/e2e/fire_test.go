@@ -276,7 +276,7 @@ func fireArchive(s *site, random *rand.Rand, counts []*shortCount) (large, plant
 	c := counts[0]
 	cut := store[1].encode(s.t, c.object(random, fireSmallLines, false))
 	flipped := members.encode(s.t, c.object(random, 2*fireSmallLines, false))
-	flipped[len(flipped)*2/3] ^= 0xff
+	flipped[len(flipped)*7/12] ^= 0xff // in the middle of a member: in a header it might mean nothing
 	junk := slices.Concat(members.encode(s.t, c.object(random, fireSmallLines, false)), []byte("something else"))
 	for i, content := range [][]byte{cut[:len(cut)*3/4], flipped, junk} {
 		key := fmt.Sprintf("logs/%s/planted-%d.gz", c.name, i)
