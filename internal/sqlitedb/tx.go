@@ -3,6 +3,7 @@ package sqlitedb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -37,10 +38,15 @@ func (db *DB) once(ctx context.Context, f func(*sql.Tx) error) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit this does nothing
-	if err := f(tx); err != nil {
-		return err
+	err = f(tx)
+	if err == nil {
+		err = tx.Commit()
 	}
-	return tx.Commit()
+	// database/sql rolls back by itself when ctx ends; whoever uses tx after that hears only that it is over.
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // retry calls try, one goroutine at a time, until it returns something other than SQLite's busy error.
