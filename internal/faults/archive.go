@@ -18,17 +18,7 @@ type faultyArchive struct {
 func Archive(a archive.Archive, p *Plan) archive.Archive { return &faultyArchive{a, p} }
 
 func (a *faultyArchive) List(ctx context.Context, prefix, after string) iter.Seq2[archive.Object, error] {
-	return func(yield func(archive.Object, error) bool) {
-		if err := a.plan.do("archive.List", func() error { return nil }); err != nil {
-			yield(archive.Object{}, err)
-			return
-		}
-		for object, err := range a.Archive.List(ctx, prefix, after) {
-			if !yield(object, err) {
-				return
-			}
-		}
-	}
+	return each(a.plan, "archive.List", a.Archive.List(ctx, prefix, after))
 }
 
 func (a *faultyArchive) Stat(ctx context.Context, key string) (archive.Object, error) {
@@ -36,6 +26,20 @@ func (a *faultyArchive) Stat(ctx context.Context, key string) (archive.Object, e
 }
 
 func (a *faultyArchive) Open(ctx context.Context, p archive.OpenParams) (io.ReadCloser, error) {
+	if a.plan.steps {
+		var body io.ReadCloser
+		err := a.plan.do("archive.Open", func() (err error) {
+			body, err = a.Archive.Open(ctx, p)
+			return err
+		})
+		if err != nil {
+			if body != nil { // its reply was lost
+				_ = body.Close()
+			}
+			return nil, err
+		}
+		return &steppedBody{ReadCloser: body, plan: a.plan}, nil
+	}
 	switch f := a.plan.next("archive.Open"); f {
 	case None:
 		return a.Archive.Open(ctx, p)
@@ -48,6 +52,19 @@ func (a *faultyArchive) Open(ctx context.Context, p archive.OpenParams) (io.Read
 		}
 		return &brokenBody{ReadCloser: body, left: breakAfter, err: injected(f)}, nil
 	}
+}
+
+// steppedBody asks the plan at each read.
+type steppedBody struct {
+	io.ReadCloser
+	plan *Plan
+}
+
+func (b *steppedBody) Read(p []byte) (int, error) {
+	if err := b.plan.step("archive.Open"); err != nil {
+		return 0, err
+	}
+	return b.ReadCloser.Read(p)
 }
 
 func injected(f Fault) error {

@@ -51,23 +51,7 @@ func (l *faultyLedger) Cursor(ctx context.Context, id ledger.CursorID) (ledger.C
 }
 
 func (l *faultyLedger) Scan(ctx context.Context, p ledger.ScanParams) iter.Seq2[ledger.Cursor, error] {
-	return broken(l.plan, "ledger.Scan", l.Ledger.Scan(ctx, p))
-}
-
-// broken is a sequence whose first step is a call.
-func broken[T any](p *Plan, name string, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		if err := p.do(name, func() error { return nil }); err != nil {
-			var none T
-			yield(none, err)
-			return
-		}
-		for v, err := range seq {
-			if !yield(v, err) {
-				return
-			}
-		}
-	}
+	return each(l.plan, "ledger.Scan", l.Ledger.Scan(ctx, p))
 }
 
 func (l *faultyLedger) Summarize(ctx context.Context, replay string) (ledger.Summary, error) {
@@ -111,7 +95,7 @@ func (l *faultyLedger) PutRows(ctx context.Context, part ledger.Part, rows []led
 }
 
 func (l *faultyLedger) Rows(ctx context.Context, p ledger.RowsParams) iter.Seq2[ledger.Row, error] {
-	return broken(l.plan, "ledger.Rows", l.Ledger.Rows(ctx, p))
+	return each(l.plan, "ledger.Rows", l.Ledger.Rows(ctx, p))
 }
 
 func (l *faultyLedger) Purge(ctx context.Context, p ledger.PurgeParams, limit int) (int, error) {

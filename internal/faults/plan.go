@@ -3,6 +3,7 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
 )
@@ -52,6 +53,7 @@ type Plan struct {
 	made  int      // calls so far
 	calls []string // their names, where log asks for them
 	log   bool
+	steps bool // each step of a sequence and each read of a body is a call of its own
 	dead  bool
 }
 
@@ -83,7 +85,7 @@ func Random(seed uint64, r Rates) *Plan {
 
 // Cut lets call number n (from 0) meet the fault f, and no other.
 func Cut(n int, f Fault) *Plan {
-	return &Plan{call: func(at int, _ string) Fault {
+	return &Plan{steps: true, call: func(at int, _ string) Fault {
 		if at == n {
 			return f
 		}
@@ -91,8 +93,23 @@ func Cut(n int, f Fault) *Plan {
 	}}
 }
 
-// Count lets nothing fail and remembers the calls, for Calls.
-func Count() *Plan { return &Plan{log: true} }
+// At lets call number n (from 0) of those of one name meet the fault f, and no other: a point that is the same one in
+// every run, also where calls of several names are made at once.
+func At(name string, n int, f Fault) *Plan {
+	seen := -1
+	return &Plan{steps: true, call: func(_ int, called string) Fault {
+		if called == name {
+			if seen++; seen == n {
+				return f
+			}
+		}
+		return None
+	}}
+}
+
+// Count lets nothing fail and remembers the calls, for Calls. As under Cut and At, each step of a sequence (its items, and
+// its end) and each read of a body is a call of its own.
+func Count() *Plan { return &Plan{log: true, steps: true} }
 
 // Calls are the names of the calls that were made under Count, in their order: each is a point at which a process can
 // die.
@@ -163,6 +180,38 @@ func (p *Plan) run(name string, call func() error) (injected bool, err error) {
 	default:
 		return false, call()
 	}
+}
+
+// each is a sequence whose beginning is a call, and where the plan asks for steps each item, and its end, is one as well:
+// drivers read them in pages.
+func each[T any](p *Plan, name string, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if err := p.do(name, func() error { return nil }); err != nil {
+			yield(none, err)
+			return
+		}
+		for v, err := range seq {
+			if e := p.step(name); e != nil {
+				yield(none, e)
+				return
+			}
+			if !yield(v, err) {
+				return
+			}
+		}
+		if err := p.step(name); err != nil {
+			yield(none, err)
+		}
+	}
+}
+
+// step is a step of what the named call has begun.
+func (p *Plan) step(name string) error {
+	if !p.steps {
+		return nil
+	}
+	return p.do(name+" step", func() error { return nil })
 }
 
 // do is run for calls without a result.

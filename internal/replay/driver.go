@@ -24,9 +24,11 @@ type Options struct {
 	Owner       string        // of the leases: unique among processes
 	Interval    time.Duration // between two looks of the watcher (default 1 min)
 	StuckAfter  time.Duration // that the queue is empty before open work is sent again (default 3 min)
+	Retention   time.Duration // that the queue keeps a message: open work of that age is sent again (default 0: for ever)
 	Lease       time.Duration // how long a step is one process's (default 1 min)
 	MaxAttempts int           // as the workers have it (default 5)
 	RowsPerPart int64         // of a fold (default 200,000)
+	PageSize    int           // keys of the archive between two continuations of a listing (default 500)
 	Keep        time.Duration // that a generation can be rolled back to after it was replaced (default 7 days)
 	Log         *zap.Logger   // default: none
 }
@@ -41,8 +43,9 @@ type Driver struct {
 		name string
 		sent time.Time
 	}
-	idleSince   time.Time // since when the queue has been empty; zero: it was not
-	deadLetters int64     // at the last look that left nothing to be done
+	idleSince   time.Time            // since when the queue has been empty; zero: it was not
+	deadLetters int64                // at the last look that left nothing to be done
+	looked      map[string]time.Time // when a replay's open work was last looked through for what is lost
 }
 
 // New makes a driver.
@@ -63,10 +66,13 @@ func New(o Options) (*Driver, error) {
 	if o.RowsPerPart == 0 {
 		o.RowsPerPart = 200_000
 	}
+	if o.PageSize == 0 {
+		o.PageSize = pageSize
+	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Driver{o: o, pageSize: pageSize, foldPatience: foldPatience, deadLetters: -1}, nil
+	return &Driver{o: o, pageSize: o.PageSize, foldPatience: foldPatience, deadLetters: -1, looked: map[string]time.Time{}}, nil
 }
 
 // errUnchanged lets a change of update end without a write.
