@@ -1,4 +1,5 @@
-# Go alone is needed for build, test and demo; the race detector needs a C compiler too, lint fetches its tool itself.
+# Go alone is needed for build, test and demo; the race detector needs a C compiler too, lint fetches its tool itself, and the
+# tests against AWS services need what `make servers` installs (with Node, a JDK and Python).
 
 SHELL       := /bin/bash -o pipefail
 BIN         := bin
@@ -34,6 +35,10 @@ race: ## run all tests but the end-to-end ones under the race detector
 e2e: ## run the end-to-end tests: the built program, several processes, kill -9
 	@if [ -d internal/e2e ]; then $(GO) test -count=1 -timeout 10m ./internal/e2e/...; else echo 'no internal/e2e'; fi
 
+.PHONY: servers
+servers: ## install the servers that the AWS tests run against into bin/servers
+	.ci/servers
+
 # The wanted version is part of the check, so that another one is replaced.
 .PHONY: lint-tool
 lint-tool:
@@ -68,6 +73,7 @@ demo: build ## make an archive, replay it, kill a worker, compare the results
 .PHONY: check
 check: export REPRISE_REQUIRE = all
 check: ## everything that CI asks for
+	$(MAKE) servers
 	$(MAKE) build
 	$(MAKE) vet
 	$(MAKE) lint
