@@ -39,13 +39,8 @@ const (
 	deadLetterQueue = "dead-letters"
 )
 
-// On the local backend counts are exact and looks are cheap, so that the watcher looks often and finds lost work soon.
-const (
-	localInterval   = 500 * time.Millisecond
-	localStuckAfter = 10 * time.Second
-	localLease      = 15 * time.Second
-	localReport     = time.Second
-)
+// How often a worker stores its progress: rates are shown from it.
+const localReport = time.Second
 
 // App is the parts of one process, open.
 type App struct {
@@ -63,11 +58,14 @@ type App struct {
 // Open opens the backend that the configuration names. What it opened is closed again when it fails.
 func Open(ctx context.Context, c config.Config, log *zap.Logger) (*App, error) {
 	a := &App{config: c, log: log, name: processName()}
-	err := a.openLocal(ctx)
+	err := errors.New("backend aws is not built into this version; use local")
+	if c.Backend == config.BackendLocal {
+		err = a.openLocal(ctx)
+	}
 	if err == nil {
 		a.driver, err = replay.New(replay.Options{
 			Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive,
-			Owner: a.name, Interval: localInterval, StuckAfter: localStuckAfter, Lease: localLease,
+			Owner: a.name, Interval: c.Watcher.Interval, StuckAfter: c.Watcher.StuckAfter, Lease: lease(c.Watcher),
 			MaxAttempts: c.Worker.MaxAttempts, Log: log,
 		})
 	}
@@ -76,6 +74,10 @@ func Open(ctx context.Context, c config.Config, log *zap.Logger) (*App, error) {
 	}
 	return a, nil
 }
+
+// lease is how long a step of a replay is one watcher's: longer than it takes between two looks, or each look of another
+// process would take it over.
+func lease(w config.Watcher) time.Duration { return 15*time.Second + 2*w.Interval }
 
 func (a *App) openLocal(ctx context.Context) error {
 	dir := a.config.Local.Dir

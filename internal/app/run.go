@@ -73,7 +73,7 @@ func (a *App) untilStill(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(localInterval / 2):
+		case <-time.After(a.config.Watcher.Interval / 2):
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Config struct {
 	AWS     AWS     `yaml:"aws"`
 	Archive Archive `yaml:"archive"`
 	Worker  Worker  `yaml:"worker"`
+	Watcher Watcher `yaml:"watcher"`
 	Live    string  `yaml:"live"` // LiveNone
 	// Protocol holds the protocols by name; Protocols gives the names.
 	Protocol map[string]Protocol `yaml:"protocols"`
@@ -57,6 +58,8 @@ type AWS struct {
 	DeadLetterQueue string    `yaml:"dead_letter_queue"`
 	Bucket          string    `yaml:"bucket"`
 	Tables          Tables    `yaml:"tables"`
+	WriteRate       int       `yaml:"write_rate"` // rows a second that one process writes at most, 0: no limit
+	TagRate         int       `yaml:"tag_rate"`   // objects a second that one process tags at most, 0: no limit
 }
 
 // Endpoints are the URLs of other implementations of the services; empty for AWS's own.
@@ -95,6 +98,12 @@ type Worker struct {
 // Heartbeat is how often the visibility of the messages held is extended.
 func (w Worker) Heartbeat() time.Duration { return w.VisibilityTimeout / 3 }
 
+// Watcher says how often a watcher looks.
+type Watcher struct {
+	Interval   time.Duration `yaml:"interval"`    // between two looks, 100 ms to 1 h; default by the backend
+	StuckAfter time.Duration `yaml:"stuck_after"` // that the queue is empty before open work is sent again, 1 s to 1 day; default by the backend
+}
+
 // Protocol is one family of log lines.
 type Protocol struct {
 	Format    string      `yaml:"format"`
@@ -123,8 +132,8 @@ type Measure struct {
 	Func string `yaml:",value"`
 }
 
-// Default is the configuration of an empty file. It has no protocol, so it is not valid. ChunkTime and Local.Archive
-// are empty in it: Load derives them from other keys.
+// Default is the configuration of an empty file. It has no protocol, so it is not valid. ChunkTime, Local.Archive and
+// Watcher are empty in it: Load derives them from other keys.
 func Default() Config {
 	return Config{
 		Backend: BackendLocal,
@@ -135,6 +144,8 @@ func Default() Config {
 			Tables: Tables{
 				Meta: "reprise-meta", Cursors: "reprise-cursors", Stats: "reprise-stats", Incoming: "reprise-incoming",
 			},
+			WriteRate: 1000,
+			TagRate:   500,
 		},
 		Archive: Archive{Prefix: "logs/", Layout: "{protocol}/{rest}", Tags: TagsAll},
 		Worker: Worker{

@@ -84,6 +84,7 @@ func TestSampleLoads(t *testing.T) {
 	want := Default()
 	want.Local.Archive = filepath.Join(".reprise", "archive")
 	want.Worker.ChunkTime = want.Worker.VisibilityTimeout
+	want.Watcher = Watcher{Interval: 500 * time.Millisecond, StuckAfter: 10 * time.Second}
 	want.Protocol = c.Protocol
 	if d := cmp.Diff(want, c, ignoreSource); d != "" {
 		t.Errorf("the sample does not show the defaults:\n%s", d)
@@ -173,7 +174,7 @@ func TestVariableErrors(t *testing.T) {
 		{"REPRISE_PROTOCOLS_DNS_FORMAT=json", "REPRISE_PROTOCOLS_DNS_FORMAT: protocols can be set in the file alone; unset the variable"},
 		{"REPRISE_WORKER_SLOTS=many", `REPRISE_WORKER_SLOTS: worker.slots: "many" is not a whole number`},
 		{"REPRISE_WORKER_SLOTS=0", "REPRISE_WORKER_SLOTS: worker.slots: 0 is out of range; use 1 to 1024"},
-		{"REPRISE_BACKEND=aws", "REPRISE_BACKEND: backend: aws is not built into this version; use local"},
+		{"REPRISE_BACKEND=aws", `reprise.yaml: aws.bucket: "" is no bucket; name the one that has the archive`},
 		{"REPRISE_LIVE=all", "REPRISE_LIVE: live: " + textNoLive},
 	} {
 		_, err := parse("reprise.yaml", []byte(minimal), variables([]string{c.variable}))
@@ -202,7 +203,7 @@ func TestDefault(t *testing.T) {
 	if c.Worker.Slots != 2*runtime.GOMAXPROCS(0) {
 		t.Errorf("%d slots", c.Worker.Slots)
 	}
-	c.Worker.ChunkTime, c.Local.Archive = time.Minute, "a"
+	c.Worker.ChunkTime, c.Local.Archive, c.Watcher = time.Minute, "a", Watcher{Interval: time.Second, StuckAfter: time.Minute}
 	err := c.Validate()
 	if err == nil || !strings.HasPrefix(err.Error(), "protocols: there is none") {
 		t.Errorf("validating the default: %v", err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // maxFile is the largest file that is read, in bytes: far above any real one, far below what hurts.
@@ -66,10 +67,27 @@ func parse(path string, text []byte, vars map[string]string, overrides ...func(*
 	if c.Local.Archive == "" {
 		c.Local.Archive = filepath.Join(c.Local.Dir, "archive")
 	}
+	c.Watcher = c.Watcher.orDefault(c.Backend, c.src)
 	if err := c.Validate(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// orDefault fills in what the file leaves out. SQLite's counts are exact and looks at it are cheap, so a local watcher
+// looks often and finds lost work soon; with AWS each look costs money, and counts are approximate for a minute.
+func (w Watcher) orDefault(backend string, src *source) Watcher {
+	interval, stuckAfter := 500*time.Millisecond, 10*time.Second
+	if backend == BackendAWS {
+		interval, stuckAfter = 15*time.Second, 3*time.Minute
+	}
+	if w.Interval == 0 && !src.isSet("watcher.interval") {
+		w.Interval = interval
+	}
+	if w.StuckAfter == 0 && !src.isSet("watcher.stuck_after") {
+		w.StuckAfter = stuckAfter
+	}
+	return w
 }
 
 // sorted puts errors in the order of the file, those without a place first; nil for none.

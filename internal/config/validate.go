@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +24,10 @@ const (
 	minMemory     = Bytes(8 << 20) // well above what an empty partial keeps (stats.KeptBytes)
 	minDrain      = time.Second    // the last writes need some of it
 	maxMemory     = Bytes(16 << 30)
+	minInterval   = 100 * time.Millisecond
+	maxInterval   = time.Hour
+	maxStuckAfter = 24 * time.Hour
+	maxRate       = 1_000_000
 )
 
 // Validate checks each key and what holds between keys, also that each protocol compiles. The error is Errors, each
@@ -31,6 +37,8 @@ func (c Config) Validate() error {
 	v.backend(c)
 	v.archive(c.Archive)
 	v.worker(c.Worker)
+	v.duration("watcher.interval", c.Watcher.Interval, minInterval, maxInterval)
+	v.duration("watcher.stuck_after", c.Watcher.StuckAfter, time.Second, maxStuckAfter)
 	if c.Live != LiveNone {
 		v.fail("live", "%s", textNoLive)
 	}
@@ -67,12 +75,51 @@ func (v *validator) oneOf(key, value string, allowed ...string) {
 
 func (v *validator) backend(c Config) {
 	if c.Backend == BackendAWS {
-		v.fail("backend", "aws is not built into this version; use local")
+		v.aws(c.AWS)
 		return
 	}
 	v.oneOf("backend", c.Backend, BackendLocal, BackendAWS)
 	v.must(c.Local.Dir != "", "local.dir", "is empty; name the folder of the databases, such as .reprise")
 	v.must(c.Local.Archive != "", "local.archive", "is empty; name the folder of the archive, or remove the key")
+}
+
+// The names that the services allow. Standard queues alone: a FIFO queue holds one group's messages back behind another's.
+var (
+	queueName  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+	tableName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+)
+
+// aws checks names alone: what they name is for `config check --live`. The region may come from the environment.
+func (v *validator) aws(a AWS) {
+	v.must(queueName.MatchString(a.Queue), "aws.queue", "%q is no name of a standard queue; use 1 to 80 letters, digits, '-' and '_'", a.Queue)
+	v.must(queueName.MatchString(a.DeadLetterQueue), "aws.dead_letter_queue",
+		"%q is no name of a standard queue; use 1 to 80 letters, digits, '-' and '_'", a.DeadLetterQueue)
+	v.must(a.Queue != a.DeadLetterQueue, "aws.dead_letter_queue", "%q is the work queue too; use two queues", a.DeadLetterQueue)
+	v.must(bucketName.MatchString(a.Bucket), "aws.bucket", "%q is no bucket; name the one that has the archive", a.Bucket)
+	used := map[string]string{}
+	for _, t := range []struct{ key, name string }{
+		{"aws.tables.meta", a.Tables.Meta}, {"aws.tables.cursors", a.Tables.Cursors},
+		{"aws.tables.stats", a.Tables.Stats}, {"aws.tables.incoming", a.Tables.Incoming},
+	} {
+		v.must(tableName.MatchString(t.name), t.key, "%q is no table; use 3 to 255 letters, digits, '-', '_' and '.'", t.name)
+		v.must(used[t.name] == "", t.key, "%q is the table of %s too; use a table for each", t.name, used[t.name])
+		used[t.name] = t.key
+	}
+	v.endpoint("aws.endpoint_url.sqs", a.EndpointURL.SQS)
+	v.endpoint("aws.endpoint_url.s3", a.EndpointURL.S3)
+	v.endpoint("aws.endpoint_url.dynamodb", a.EndpointURL.DynamoDB)
+	v.must(a.WriteRate >= 0 && a.WriteRate <= maxRate, "aws.write_rate", "%d is out of range; use 1 to %d, or 0 for no limit", a.WriteRate, maxRate)
+	v.must(a.TagRate >= 0 && a.TagRate <= maxRate, "aws.tag_rate", "%d is out of range; use 1 to %d, or 0 for no limit", a.TagRate, maxRate)
+}
+
+func (v *validator) endpoint(key, text string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	v.must(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", key,
+		"%q is no URL of a service; write it like http://127.0.0.1:8000, or remove the key for AWS's own", text)
 }
 
 func (v *validator) archive(a Archive) {
