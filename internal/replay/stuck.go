@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,16 +14,25 @@ import (
 	"github.com/seed-56345083/reprise/queue"
 )
 
-// bringBack sends open work again whose message was lost. That is only known when the queue has been empty for a while,
-// in flight and delayed included: a backlog that waits its turn is not stuck.
+// bringBack sends open work again whose message was lost. Of all open work that is only known when the queue has been
+// empty for a while, in flight and delayed included: a backlog that waits its turn is not stuck.
 func (d *Driver) bringBack(ctx context.Context, active []ledger.Replay) error {
 	counts, err := d.o.Queue.Counts(ctx)
 	if err != nil {
 		return fmt.Errorf("counting the queue: %w", err)
 	}
-	if !counts.Idle() || len(active) == 0 {
+	var working []ledger.Replay
+	looked := make(map[string]time.Time, len(active)) // without those that are over
+	for _, r := range active {
+		looked[r.ID] = d.looked[r.ID]
+		if r.State == ledger.Running || r.State == ledger.Folding {
+			working = append(working, r)
+		}
+	}
+	d.looked = looked
+	if !counts.Idle() || len(working) == 0 {
 		d.idleSince = time.Time{}
-		return nil
+		return d.bringOldBack(ctx, working)
 	}
 	now := time.Now()
 	if d.idleSince.IsZero() {
@@ -31,64 +41,97 @@ func (d *Driver) bringBack(ctx context.Context, active []ledger.Replay) error {
 	if now.Sub(d.idleSince) < d.o.StuckAfter {
 		return nil
 	}
-	// One replay that another process has, or that cannot be sent, does not keep the others waiting. After an error the
-	// next look tries again; what was sent by then keeps the queue from being empty.
-	var errs []error
-	for _, r := range active {
-		if r.State != ledger.Running && r.State != ledger.Folding {
-			continue
-		}
-		if err := d.lease(ctx, r.ID); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if err := d.resend(ctx, r); err != nil {
-			errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
-		}
-		d.release(ctx, r.ID)
+	// After an error the next look tries again; what was sent by then keeps the queue from being empty.
+	err = d.sendAgain(ctx, working, "the queue was empty while work was open", func(ledger.Replay, ledger.Cursor) bool { return true })
+	if err != nil {
+		return err
 	}
-	if len(errs) == 0 {
-		d.idleSince = time.Time{}
-	}
-	return errors.Join(errs...)
+	d.idleSince = time.Time{}
+	return nil
 }
 
-// resend enqueues every open cursor of a replay once more.
-func (d *Driver) resend(ctx context.Context, r ledger.Replay) error {
-	open := []ledger.State{ledger.Pending, ledger.Processing}
+// retentionLooks is how often in the queue's retention old cursors are looked for: each look reads all open cursors.
+const retentionLooks = 4
+
+// bringOldBack sends work again that nobody has touched for longer than the queue keeps a message, whatever else the
+// queue holds: the message that it waited for cannot be there any more. A cursor that stays as it is comes again after
+// each further retention, because the message of the last time has run out as well.
+func (d *Driver) bringOldBack(ctx context.Context, working []ledger.Replay) error {
+	if d.o.Retention <= 0 {
+		return nil
+	}
+	now := time.Now()
+	due := slices.DeleteFunc(slices.Clone(working), func(r ledger.Replay) bool {
+		return now.Sub(d.looked[r.ID]) < d.o.Retention/retentionLooks
+	})
+	return d.sendAgain(ctx, due, "work was left for longer than the queue keeps a message", func(r ledger.Replay, c ledger.Cursor) bool {
+		retentions := func(t time.Time) int64 { return int64(max(t.Sub(c.StateChange), 0) / d.o.Retention) }
+		return retentions(now) > retentions(d.looked[r.ID])
+	})
+}
+
+// sendAgain enqueues the open cursors of replays once more whose messages are lost. One replay that another process has,
+// or that cannot be sent, does not keep the others waiting; the error is ErrHeld where there was no other.
+func (d *Driver) sendAgain(ctx context.Context, replays []ledger.Replay, why string, lost func(ledger.Replay, ledger.Cursor) bool) error {
+	var held error
+	var errs []error
+	for _, r := range replays {
+		now := time.Now()
+		sent, err := d.resend(ctx, r, lost)
+		if sent > 0 {
+			d.o.Log.Warn(why+": sent again", zap.String("replay", r.ID), zap.Int("messages", sent))
+		}
+		switch {
+		case errors.Is(err, ledger.ErrHeld):
+			held = err
+		case err != nil:
+			errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
+		default:
+			d.looked[r.ID] = now
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	return held
+}
+
+// resend is sendAgain for one replay, under its lease; it tells how many it has sent.
+func (d *Driver) resend(ctx context.Context, r ledger.Replay, lost func(ledger.Replay, ledger.Cursor) bool) (sent int, err error) {
+	if err := d.lease(ctx, r.ID); err != nil {
+		return 0, err
+	}
+	defer d.release(ctx, r.ID)
 	var tasks []queue.Task
-	sent := 0
 	flush := func() error {
 		err := d.send(ctx, tasks)
-		sent += len(tasks)
+		if err == nil {
+			sent += len(tasks)
+		}
 		tasks = tasks[:0]
 		return err
 	}
-	for _, fold := range []int64{0, r.Fold.Number} {
-		if fold > 0 && r.State != ledger.Folding {
-			continue
-		}
-		for c, err := range d.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: r.ID, Fold: fold, States: open}) {
+	folds := []int64{0}
+	if r.State == ledger.Folding && r.Fold.Number > 0 {
+		folds = append(folds, r.Fold.Number)
+	}
+	for _, fold := range folds {
+		open := ledger.ScanParams{Replay: r.ID, Fold: fold, States: []ledger.State{ledger.Pending, ledger.Processing}}
+		for c, err := range d.o.Ledger.Scan(ctx, open) {
 			if err != nil {
-				return fmt.Errorf("looking for open work: %w", err)
+				return sent, fmt.Errorf("looking for open work: %w", err)
+			}
+			if !lost(r, c) {
+				continue
 			}
 			if tasks = append(tasks, task(c)); len(tasks) == queue.MaxBatch {
 				if err := flush(); err != nil {
-					return err
+					return sent, err
 				}
 			}
 		}
-		if fold == 0 && r.Fold.Number == 0 {
-			break
-		}
 	}
-	if err := flush(); err != nil {
-		return err
-	}
-	if sent > 0 {
-		d.o.Log.Warn("the queue was empty while work was open: sent again", zap.String("replay", r.ID), zap.Int("messages", sent))
-	}
-	return nil
+	return sent, flush()
 }
 
 // deadLetterWalk is how long the dead letters that a walk has seen stay invisible: longer than the walk.
