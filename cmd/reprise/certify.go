@@ -15,12 +15,11 @@ type certifyCommand struct {
 }
 
 // Run prints the certificate; a certificate that does not close is a check that did not hold.
-func (c *certifyCommand) Run(e *environment) (err error) {
+func (c *certifyCommand) Run(e *environment) error {
 	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	var each func(ledger.Cursor) error
 	accounts := []object{}
 	switch {

@@ -17,12 +17,11 @@ type diffCommand struct {
 }
 
 // Run compares the generation that serves with another one.
-func (c *diffCommand) Run(e *environment) (err error) {
+func (c *diffCommand) Run(e *environment) error {
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	diffs, err := a.Replays().Diff(e, c.Protocol, c.Statistic, c.Generation)
 	if err != nil {
 		return err

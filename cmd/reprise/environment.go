@@ -17,21 +17,24 @@ import (
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
-var (
-	errConfig = errors.New("reading the configuration")
-	errCheck  = errors.New("a check did not hold")
-)
+var errCheck = errors.New("a check did not hold")
 
 // load reads the configuration.
 func (e *environment) load() (config.Config, error) {
 	c, err := config.Load(e.commands.Config, os.Environ())
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", errConfig, err)
+		return c, configError{err}
 	}
 	return c, nil
 }
 
-// open reads the configuration and opens the backend. level is the least that is logged where no flag says otherwise.
+// configError marks what is wrong with the configuration, for the exit code; its text has the place.
+type configError struct{ error }
+
+func (e configError) Unwrap() error { return e.error }
+
+// open reads the configuration and opens the backend, for as long as the command runs. level is the least that is logged
+// where no flag says otherwise.
 func (e *environment) open(level zapcore.Level) (*app.App, error) {
 	c, err := e.load()
 	if err != nil {
@@ -41,7 +44,10 @@ func (e *environment) open(level zapcore.Level) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.Open(e, c, log)
+	if e.app, err = app.Open(e, c, log); err != nil {
+		return nil, err
+	}
+	return e.app, nil
 }
 
 // openReplay is open for the commands about one replay: the one that is named, or the newest.
@@ -50,11 +56,8 @@ func (e *environment) openReplay(id string) (*app.App, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if id, err = newest(e, a, id); err != nil {
-		closing(a, &err)
-		return nil, "", err
-	}
-	return a, id, nil
+	id, err = newest(e, a, id)
+	return a, id, err
 }
 
 // newest checks the replay that is named; where none is, the newest one is meant.
@@ -93,13 +96,6 @@ func (e *environment) logger(level zapcore.Level) (*zap.Logger, error) {
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(e.err)), level)), nil
-}
-
-// closing closes the app at a command's end and keeps its error where there was none before.
-func closing(a *app.App, err *error) {
-	if e := a.Close(); e != nil && *err == nil {
-		*err = e
-	}
 }
 
 // isTerminal reports whether w shows what is written to it to a person.

@@ -17,12 +17,11 @@ type finishCommand struct {
 
 // Run takes a replay as far towards its end as it can go now: exit code 0 when it is over, or when what was asked to be
 // left out is, and 3 while it waits.
-func (c *finishCommand) Run(e *environment) (err error) {
+func (c *finishCommand) Run(e *environment) error {
 	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	if c.PassGate {
 		if _, err := a.Replays().PassGate(e, id, operator()); err != nil {
 			return err

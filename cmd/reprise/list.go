@@ -15,12 +15,11 @@ type listCommand struct {
 }
 
 // Run lists protocols and replays.
-func (c *listCommand) Run(e *environment) (err error) {
+func (c *listCommand) Run(e *environment) error {
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	protocols, err := a.Ledger().Protocols(e)
 	if err != nil {
 		return fmt.Errorf("reading the protocols: %w", err)

@@ -62,7 +62,8 @@ type environment struct {
 	commands *commands
 	out      io.Writer
 	err      io.Writer
-	daemon   bool // runs until it is stopped: to be stopped is no error
+	app      *app.App // what the command has opened; closed at its end
+	daemon   bool     // runs until it is stopped: to be stopped is no error
 }
 
 func main() {
@@ -98,6 +99,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	e := &environment{Context: ctx, commands: &c, out: stdout, err: stderr}
 	err = parsed.Run(e)
+	if e.app != nil {
+		if closing := e.app.Close(); err == nil {
+			err = closing
+		}
+	}
 	switch {
 	case err == nil:
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -117,7 +123,7 @@ func exitCode(err error) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown), errors.Is(err, replay.ErrNarrow), errors.Is(err, replay.ErrGate),
-		errors.Is(err, errConfig):
+		errors.As(err, new(configError)):
 		return exitUsage
 	case errors.Is(err, replay.ErrHeld), errors.Is(err, errCheck):
 		return exitCheck

@@ -41,7 +41,7 @@ func newObject(c ledger.Cursor) object {
 }
 
 // Run lists a replay's objects; it streams, so that a million of them need no memory.
-func (c *objectsCommand) Run(e *environment) (err error) {
+func (c *objectsCommand) Run(e *environment) error {
 	var states []ledger.State
 	for _, s := range c.State {
 		state := ledger.State(strings.ToUpper(s))
@@ -56,7 +56,6 @@ func (c *objectsCommand) Run(e *environment) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	lines := json.NewEncoder(e.out)
 	for cursor, err := range a.Ledger().Scan(e, ledger.ScanParams{Replay: id, States: states, Partials: true}) {
 		if err != nil {

@@ -12,12 +12,11 @@ type redriveCommand struct {
 }
 
 // Run makes FAILED objects begin again.
-func (c *redriveCommand) Run(e *environment) (err error) {
+func (c *redriveCommand) Run(e *environment) error {
 	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	redriven, err := a.Replays().Redrive(e, id, c.Key, c.DryRun)
 	if err != nil {
 		return err

@@ -30,12 +30,11 @@ func (c *purgeCommand) Run(e *environment) error {
 	return c.change(e, (*replay.Driver).Purge)
 }
 
-func (c *protocols) change(e *environment, do func(*replay.Driver, context.Context, []string) ([]ledger.Protocol, error)) (err error) {
+func (c *protocols) change(e *environment, do func(*replay.Driver, context.Context, []string) ([]ledger.Protocol, error)) error {
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	changed, err := do(a.Replays(), e, c.Protocol)
 	if err != nil {
 		return err

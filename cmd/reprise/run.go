@@ -7,7 +7,7 @@ type runCommand struct {
 }
 
 // Run runs all roles in this process.
-func (c *runCommand) Run(e *environment) (err error) {
+func (c *runCommand) Run(e *environment) error {
 	e.daemon = !c.Once
 	level := zapcore.InfoLevel
 	if isTerminal(e.err) {
@@ -17,7 +17,6 @@ func (c *runCommand) Run(e *environment) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	stop := showProgress(e, a)
 	defer stop()
 	return a.Run(e, c.Once)

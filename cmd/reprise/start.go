@@ -27,7 +27,7 @@ type startCommand struct {
 }
 
 // Run opens a replay, lists and enqueues the archive, and prints the id.
-func (c *startCommand) Run(e *environment) (err error) {
+func (c *startCommand) Run(e *environment) error {
 	cutoff, err := parseTime(c.Cutoff)
 	if err != nil {
 		return fmt.Errorf("%w: --cutoff: %w", app.ErrUsage, err)
@@ -43,7 +43,6 @@ func (c *startCommand) Run(e *environment) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	if c.Cutover == "immediate" && c.FoldEvery == 0 {
 		c.FoldEvery = time.Minute
 	}

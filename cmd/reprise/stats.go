@@ -19,7 +19,7 @@ type statsCommand struct {
 }
 
 // Run prints a statistic's rows.
-func (c *statsCommand) Run(e *environment) (err error) {
+func (c *statsCommand) Run(e *environment) error {
 	if c.Generation < 0 {
 		return fmt.Errorf("%w: --generation counts from 1", app.ErrUsage)
 	}
@@ -27,7 +27,6 @@ func (c *statsCommand) Run(e *environment) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	rows, err := a.Replays().Read(e, c.Protocol, c.Statistic, c.Generation)
 	switch {
 	case err != nil:

@@ -15,12 +15,11 @@ type statusCommand struct {
 }
 
 // Run shows one replay.
-func (c *statusCommand) Run(e *environment) (err error) {
+func (c *statusCommand) Run(e *environment) error {
 	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	if c.Watch {
 		return follow(e, a, id, c.JSON)
 	}

@@ -35,12 +35,11 @@ func (c *cancelCommand) Run(e *environment) error {
 	return c.steer(e, (*replay.Driver).Cancel)
 }
 
-func (c *steering) steer(e *environment, do func(*replay.Driver, context.Context, string) (ledger.Replay, error)) (err error) {
+func (c *steering) steer(e *environment, do func(*replay.Driver, context.Context, string) (ledger.Replay, error)) error {
 	a, id, err := e.openReplay(c.Replay)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	r, err := do(a.Replays(), e, id)
 	if err != nil {
 		return err

@@ -5,12 +5,11 @@ import "go.uber.org/zap/zapcore"
 type workCommand struct{}
 
 // Run runs workers until a signal, then hands back what they hold.
-func (c *workCommand) Run(e *environment) (err error) {
+func (c *workCommand) Run(e *environment) error {
 	e.daemon = true
 	a, err := e.open(zapcore.InfoLevel)
 	if err != nil {
 		return err
 	}
-	defer closing(a, &err)
 	return a.Work(e)
 }
