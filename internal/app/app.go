@@ -81,9 +81,12 @@ func lease(w config.Watcher) time.Duration { return 15*time.Second + 2*w.Interva
 
 func (a *App) openLocal(ctx context.Context) error {
 	dir := a.config.Local.Dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("local.dir: the folder of the databases cannot be made; make it, or name another one: %w", err)
+	}
 	l, err := sqliteledger.Open(ctx, filepath.Join(dir, ledgerFile))
 	if err != nil {
-		return fmt.Errorf("opening the ledger: %w", err)
+		return fmt.Errorf("local.dir: %w", err)
 	}
 	a.ledger = l
 	a.onClose(l.Close)
@@ -110,7 +113,7 @@ func (a *App) openQueue(ctx context.Context, name, deadLetter string) (queue.Que
 		Path: filepath.Join(a.config.Local.Dir, queueFile), Name: name, DeadLetter: deadLetter,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the queue %s: %w", name, err)
+		return nil, fmt.Errorf("local.dir: opening the queue %s: %w", name, err)
 	}
 	a.onClose(q.Close)
 	return q, nil

@@ -20,6 +20,9 @@ func (a *App) Work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.noteDefinitions(ctx); err != nil && ctx.Err() == nil {
+		a.log.Warn("comparing the definitions of replays with the configuration", zap.Error(err))
+	}
 	return w.Run(ctx)
 }
 
