@@ -190,9 +190,13 @@ func (d *Driver) checkArchive(ctx context.Context, p StartParams) error {
 	if err != nil {
 		return err
 	}
+	seen, first := 0, ""
 	for object, err := range d.o.Archive.List(ctx, scope.listed, "") {
 		if err != nil {
 			return fmt.Errorf("listing the archive: %w", err)
+		}
+		if seen++; seen == 1 {
+			first = object.Key
 		}
 		if name, place := scope.of(object.Key); place == inside {
 			missing = slices.DeleteFunc(missing, func(m string) bool { return name == m })
@@ -201,9 +205,13 @@ func (d *Driver) checkArchive(ctx context.Context, p StartParams) error {
 			return nil
 		}
 	}
+	if seen == 0 {
+		return fmt.Errorf("%w: the archive has no object below %q; check where the archive is, and archive.prefix", ErrNothing, scope.listed)
+	}
 	within := ""
 	if p.Narrow.Narrows() {
 		within = " in the part that was asked for"
 	}
-	return fmt.Errorf("%w: no object below %q%s fits the layout %s for protocol %s", ErrNothing, p.Prefix, within, p.Layout, strings.Join(missing, ", "))
+	return fmt.Errorf("%w: of %s below %q, such as %s, none%s is of protocol %s; check archive.layout (%s), or name protocols with --protocol",
+		ErrNothing, count(int64(seen), "object"), scope.listed, first, within, strings.Join(missing, ", "), p.Layout)
 }
