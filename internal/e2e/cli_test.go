@@ -108,7 +108,7 @@ func TestWrongUsage(t *testing.T) {
 		{"init reprise.yaml", exit(usage), nil, []string{"reprise.yaml", "exists already"}},
 		{"stats shop orders", exit(failed, usage), nil, []string{"shop", "never been replayed"}},
 		{"--config nowhere.yaml start", exit(failed), nil, []string{"gone", "does not exist"}},
-		{"--config empty.yaml start", exit(failed), nil, []string{"nothing to replay", "logs/", "shop"}},
+		{"--config empty.yaml start", exit(failed), nil, []string{"nothing to replay", "logs/", "archive.prefix"}},
 	} {
 		s.call(c)
 	}
@@ -202,21 +202,23 @@ func TestFinished(t *testing.T) {
 	}
 }
 
+// list is what the tests read of list --json.
+type list struct {
+	Protocols []struct {
+		Name     string `json:"name"`
+		Serving  int64  `json:"serving"`
+		Previous int64  `json:"previous"`
+		Building int64  `json:"building"`
+	} `json:"protocols"`
+	Replays []struct {
+		ID    string `json:"id"`
+		State string `json:"state"`
+	} `json:"replays"`
+}
+
 // checkList: the second of two replays serves, the first one is still there.
 func checkList(s *site, first string) {
 	s.t.Helper()
-	type list struct {
-		Protocols []struct {
-			Name     string `json:"name"`
-			Serving  int64  `json:"serving"`
-			Previous int64  `json:"previous"`
-			Building int64  `json:"building"`
-		} `json:"protocols"`
-		Replays []struct {
-			ID    string `json:"id"`
-			State string `json:"state"`
-		} `json:"replays"`
-	}
 	l := read[list](s, "list", "--json")
 	if len(l.Protocols) != 1 || len(l.Replays) != 2 {
 		s.t.Fatalf("list --json has %+v", l)

@@ -27,6 +27,10 @@ func run(m *testing.M) (code int) {
 			code = max(code, 1)
 		}
 	}()
+	if err := os.Chmod(dir, 0o755); err != nil { // some tests run the program as another user
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	program = filepath.Join(dir, "reprise")
 	build := exec.Command("go", "build", "-o", program, "github.com/seed-56345083/reprise/cmd/reprise")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -21,6 +21,8 @@ type site struct {
 	t       *testing.T
 	dir     string // working folder of every process
 	archive string
+	// prepare changes a process before it starts; may be nil
+	prepare func(*exec.Cmd)
 }
 
 // newSite writes a configuration: the places, then what the test needs of the worker and of the protocols.
@@ -30,11 +32,17 @@ func newSite(t *testing.T, archive, worker, protocols string) *site {
 	if archive == "" {
 		s.archive = filepath.Join(s.dir, "archive")
 	}
-	s.write(filepath.Join(s.dir, "reprise.yaml"), fmt.Appendf(nil, "local: {dir: state, archive: %q}\nworker: {%s}\nprotocols:\n%s", s.archive, worker, protocols))
+	s.configure(worker, protocols)
 	if err := os.MkdirAll(filepath.Join(s.archive, "logs"), 0o750); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// configure writes the configuration.
+func (s *site) configure(worker, protocols string) {
+	s.t.Helper()
+	s.write(filepath.Join(s.dir, "reprise.yaml"), fmt.Appendf(nil, "local: {dir: state, archive: %q}\nworker: {%s}\nprotocols:\n%s", s.archive, worker, protocols))
 }
 
 // put writes an object of the archive.
@@ -59,6 +67,9 @@ func (s *site) command(args ...string) *exec.Cmd {
 	cmd.Dir = s.dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "REPRISE_") })
 	cmd.Env = append(cmd.Env, "TZ=UTC")
+	if s.prepare != nil {
+		s.prepare(cmd)
+	}
 	return cmd
 }
 
