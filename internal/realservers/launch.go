@@ -21,7 +21,8 @@ type launch struct {
 	says    *regexp.Regexp // finds that port in its output
 }
 
-var listening = regexp.MustCompile(`(?m)^listening on (\d+)\s*$`)
+// What follows the digits is part of it: output comes in pieces.
+var listening = regexp.MustCompile(`listening on (\d+)\s`)
 
 // The path holds what no other server of this kind knows, so that an answer on the port is the answer of our own.
 var healthPath = fmt.Sprintf("/ready-%d-%d", os.Getpid(), time.Now().UnixNano())
@@ -50,7 +51,7 @@ func launchDynamoDB(string) (launch, error) {
 	path := []string{dir, filepath.Join(dir, "DynamoDBLocal.jar"), filepath.Join(dir, "DynamoDBLocal_lib", "*")}
 	return launch{
 		command: exec.Command(java,
-			"-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+UseSerialGC", "-Xmx512m",
+			"-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx512m",
 			"-Djava.library.path="+filepath.Join(dir, "DynamoDBLocal_lib"),
 			"-cp", strings.Join(path, string(filepath.ListSeparator)),
 			"DynamoDBLoopback", "-inMemory", "-sharedDb", "-disableTelemetry"),
@@ -91,12 +92,12 @@ func launchMoto(string) (launch, error) {
 		return launch{}, err
 	}
 	command := exec.Command(python, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
-	command.Env = os.Environ()
+	command.Env = Environ()
 	// Empty where the machine has a moto of its own.
 	if dir, err := installed("moto"); err == nil {
 		command.Env = append(command.Env, "PYTHONPATH="+dir+string(filepath.ListSeparator)+os.Getenv("PYTHONPATH"))
 	}
-	return launch{command: command, says: regexp.MustCompile(`Running on http://127\.0\.0\.1:(\d+)`)}, nil
+	return launch{command: command, says: regexp.MustCompile(`Running on http://127\.0\.0\.1:(\d+)[^\d]`)}, nil
 }
 
 // freeAddress returns an address that was free a moment ago.
@@ -122,17 +123,20 @@ func probeHTTP(path string) func(string) error {
 	}
 }
 
-// probeDynamoDB lists the tables: the port is open before the database is.
-func probeDynamoDB(base string) error {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, base, strings.NewReader("{}"))
-	if err != nil {
-		return err
+// probeJSON calls an operation that needs no arguments, such as DynamoDB_20120810.ListTables: a port may be open before the
+// service behind it is there.
+func probeJSON(service, target string) func(string) error {
+	return func(base string) error {
+		request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, base, strings.NewReader("{}"))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+		request.Header.Set("X-Amz-Target", target)
+		request.Header.Set("Authorization", fmt.Sprintf(
+			"AWS4-HMAC-SHA256 Credential=%s/20260101/%s/%s/aws4_request, SignedHeaders=host, Signature=none", AccessKey, Region, service))
+		return expectOK(request)
 	}
-	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	request.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+AccessKey+"/20260101/"+Region+
-		"/dynamodb/aws4_request, SignedHeaders=host, Signature=none")
-	return expectOK(request)
 }
 
 func expectOK(request *http.Request) error {

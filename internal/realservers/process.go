@@ -2,7 +2,6 @@ package realservers
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
@@ -18,7 +17,7 @@ const stopGrace = 5 * time.Second
 // process is a running server with its folder. Stop ends it.
 type process struct {
 	launch launch
-	dir    string
+	folder *folder
 	output *tail
 	done   chan struct{} // closed when the process has ended and was waited for
 	exit   error         // how it ended; read after done
@@ -26,22 +25,25 @@ type process struct {
 }
 
 func startProcess(build func(dir string) (launch, error)) (*process, error) {
-	dir, err := os.MkdirTemp("", "reprise-servers-")
+	f, err := newFolder()
 	if err != nil {
 		return nil, err
 	}
-	l, err := build(dir)
+	l, err := build(f.path)
 	if err != nil {
-		_ = os.RemoveAll(dir)
+		f.remove()
 		return nil, err
 	}
-	p := &process{launch: l, dir: dir, output: newTail(l.says), done: make(chan struct{})}
-	l.command.Dir = dir
+	p := &process{launch: l, folder: f, output: newTail(l.says), done: make(chan struct{})}
+	l.command.Dir = f.path
+	if l.command.Env == nil {
+		l.command.Env = Environ()
+	}
 	l.command.Stdout, l.command.Stderr = p.output, p.output
 	l.command.WaitDelay = stopGrace
 	l.command.SysProcAttr = attributes()
 	if err := spawn(l.command); err != nil {
-		_ = os.RemoveAll(dir)
+		f.remove()
 		return nil, fmt.Errorf("starting %s: %w", l.command.Path, err)
 	}
 	go func() {
@@ -108,7 +110,7 @@ func (p *process) stop() {
 			_ = p.launch.command.Process.Kill()
 			<-p.done
 		}
-		_ = os.RemoveAll(p.dir)
+		p.folder.remove()
 	})
 }
 

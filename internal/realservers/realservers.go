@@ -26,17 +26,18 @@ var fauxqsScript string
 
 var (
 	managed atomic.Bool // Main runs the tests, so somebody stops the servers
-	fauxqs  = server{name: "fauxqs", launch: launchFauxqs, probe: probeHTTP("/health")}
-	dynamo  = server{name: "DynamoDB Local", launch: launchDynamoDB, probe: probeDynamoDB}
+	fauxqs  = server{name: "fauxqs", launch: launchFauxqs, probe: probeJSON("sqs", "AmazonSQS.ListQueues")}
+	dynamo  = server{name: "DynamoDB Local", launch: launchDynamoDB, probe: probeJSON("dynamodb", "DynamoDB_20120810.ListTables")}
 	versity = server{name: "versitygw", launch: launchVersitygw, probe: probeHTTP(healthPath)}
 	moto    = server{name: "moto", launch: launchMoto, probe: probeHTTP("/moto-api/")}
+	all     = []*server{&fauxqs, &dynamo, &versity, &moto}
 )
 
 // Main runs the tests, stops the servers they started and exits: a package that uses servers calls it in its TestMain.
 func Main(m *testing.M) {
 	managed.Store(true)
 	code := m.Run()
-	for _, s := range []*server{&fauxqs, &dynamo, &versity, &moto} {
+	for _, s := range all {
 		s.stop()
 	}
 	os.Exit(code)

@@ -1,40 +1,59 @@
 package realservers_test
 
 import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"time"
 
 	"github.com/seed-56345083/reprise/internal/realservers"
 )
 
-func TestMain(m *testing.M) { realservers.Main(m) }
+// patience is how long a test waits for what must happen soon on an idle machine.
+const patience = time.Minute
 
-func TestSQS(t *testing.T) {
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "unmanaged" {
+		os.Exit(m.Run())
+	}
+	realservers.Main(m)
+}
+
+func TestUniqueIsValidForEveryService(t *testing.T) {
 	t.Parallel()
-	client := sqs.NewFromConfig(realservers.Config(t), func(o *sqs.Options) { o.BaseEndpoint = aws.String(realservers.SQS(t)) })
-	if _, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(realservers.Unique(t, "start"))}); err != nil {
-		t.Fatal(err)
+	valid := regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$`)
+	seen := map[string]bool{}
+	for _, prefix := range []string{"", "dlq", t.Name() + "/Sub Test", "---", "ünïcode", strings.Repeat("long-", 20), "_a_"} {
+		for range 2 {
+			name := realservers.Unique(t, prefix)
+			if !valid.MatchString(name) {
+				t.Errorf("prefix %q gives %q", prefix, name)
+			}
+			if seen[name] {
+				t.Errorf("%q came twice", name)
+			}
+			seen[name] = true
+		}
 	}
 }
 
-func TestDynamoDB(t *testing.T) {
-	t.Parallel()
-	client := dynamodb.NewFromConfig(realservers.Config(t), func(o *dynamodb.Options) { o.BaseEndpoint = aws.String(realservers.DynamoDB(t)) })
-	if _, err := client.ListTables(t.Context(), nil); err != nil {
-		t.Fatal(err)
+func TestEnvironKeepsTheMachinesSettingsOut(t *testing.T) {
+	t.Setenv("AWS_PROFILE", "somebody")
+	t.Setenv("AWS_ENDPOINT_URL", "http://elsewhere.invalid")
+	t.Setenv("AWS_SESSION_TOKEN", "of-another-account")
+	env := realservers.Environ()
+	for _, v := range env {
+		for _, out := range []string{"AWS_PROFILE=", "AWS_ENDPOINT_URL=", "AWS_SESSION_TOKEN="} {
+			if strings.HasPrefix(v, out) {
+				t.Errorf("%s is still there", v)
+			}
+		}
 	}
-}
-
-func TestS3(t *testing.T) {
-	t.Parallel()
-	for _, base := range []string{realservers.S3(t), realservers.Moto(t)} {
-		client := s3.NewFromConfig(realservers.Config(t), func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String(base), true })
-		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(realservers.Unique(t, "start"))}); err != nil {
-			t.Fatal(err)
+	for _, in := range []string{"AWS_ACCESS_KEY_ID=" + realservers.AccessKey, "AWS_EC2_METADATA_DISABLED=true", "PATH=" + os.Getenv("PATH")} {
+		if !slices.Contains(env, in) {
+			t.Errorf("%s is missing", in)
 		}
 	}
 }

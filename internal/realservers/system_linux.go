@@ -21,3 +21,8 @@ func keepsAttributes(dir string) bool {
 	defer func() { _ = os.Remove(probe) }()
 	return syscall.Setxattr(probe, "user.reprise", make([]byte, 2048), 0) == nil
 }
+
+// lock locks an open folder for as long as this process lives and keeps it open; false where another process has it.
+func lock(dir *os.File) bool {
+	return syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
