@@ -37,6 +37,7 @@ type Object struct {
 	Size     int64  // bytes as stored
 	ETag     string // changes whenever the content does
 	Modified time.Time
+	Class    string // of storage, as the service names it ("GLACIER"); "" is the usual one
 }
 
 // OpenParams name the bytes to read.

@@ -38,6 +38,8 @@ type Harness struct {
 	AtomicTags bool
 	// KeyBesideFolder says that "a" and "a/b" can both be keys.
 	KeyBesideFolder bool
+	// TagsInBytes says that the service counts what a tag may hold in bytes, not in characters as S3 does.
+	TagsInBytes bool
 	// Many is how many objects make a large listing; default 2,500, which is more than two pages of S3.
 	Many int
 }

@@ -72,8 +72,12 @@ func testTagLimits(t *testing.T, h Harness) {
 	delete(ten, "k0")
 	ten["eleventh"] = "v"
 	wantTags(t, s, "a/1", ten)
-	merge(t, s, tagMap{"k1": strings.Repeat("ä", 256)})
-	ten["k1"] = strings.Repeat("ä", 256)
+	longest := strings.Repeat("ä", 256)
+	if h.TagsInBytes {
+		longest = longest[:256]
+	}
+	merge(t, s, tagMap{"k1": longest})
+	ten["k1"] = longest
 	for _, bad := range []tagMap{{"": "v"}, {strings.Repeat("k", 129): "v"}, {"k1": strings.Repeat("v", 257)}, {"k1": "a\nb"}, {"k1": "a,b"}} {
 		if err := s.MergeTags(t.Context(), "a/1", bad, nil); err == nil || !strings.Contains(err.Error(), "a/1") {
 			t.Errorf("%.60q: %v", bad, err)
