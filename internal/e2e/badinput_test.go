@@ -268,7 +268,7 @@ func TestLockedDatabase(t *testing.T) {
 	}
 	lock("BEGIN IMMEDIATE")
 	pause := s.daemon("pause")
-	for range 5 { // by then the other one has come to its write; nothing depends on that
+	for range 3 { // by then the other one has come to its write; nothing depends on that
 		if st := s.status(); st.State != "RUNNING" {
 			t.Errorf("the replay is %s, whose pause cannot be written", st.State)
 		}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os/exec"
 	"strings"
@@ -73,6 +74,28 @@ func (p *process) stop(signal syscall.Signal) {
 	if code := p.wait(); code != 0 {
 		p.t.Errorf("reprise %s ends with exit code %d after %v\n%s", p.name, code, signal, p.err.String())
 	}
+}
+
+// said is what a worker's log says of one message.
+type said struct {
+	Message string `json:"msg"`
+	Object  string `json:"object"`
+	Line    int64  `json:"line"`
+	Verdict string `json:"verdict"`
+	Attempt int    `json:"attempt"`
+	Reason  string `json:"reason"`
+}
+
+// said reads a process's log. What a killed process had half written is no line.
+func (p *process) said() []said {
+	var all []said
+	for line := range bytes.Lines([]byte(p.err.String())) {
+		var one said
+		if json.Unmarshal(line, &one) == nil && one.Message == "message" {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // output is a buffer that may be read while the process writes.
