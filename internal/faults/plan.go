@@ -54,6 +54,7 @@ type Plan struct {
 	calls []string // their names, where log asks for them
 	log   bool
 	steps bool // each step of a sequence and each read of a body is a call of its own
+	hit   bool // a call has met a fault
 	dead  bool
 }
 
@@ -133,6 +134,13 @@ func (p *Plan) Dead() bool {
 	return p.dead
 }
 
+// Hit reports whether any call has met a fault: whether the point of Cut or At was reached.
+func (p *Plan) Hit() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hit
+}
+
 // next decides about a call.
 func (p *Plan) next(name string) Fault {
 	p.mu.Lock()
@@ -149,6 +157,7 @@ func (p *Plan) next(name string) Fault {
 		return None
 	}
 	f := p.call(n, name)
+	p.hit = p.hit || f != None
 	p.dead = f == DieBefore || f == DieAfter
 	return f
 }
