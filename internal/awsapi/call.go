@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -125,8 +126,16 @@ func again(err error) bool {
 }
 
 func retryables() []retry.IsErrorRetryable {
-	return append([]retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: throttleCodes}}, retry.DefaultRetryables...)
+	return append([]retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: throttleCodes}, cutOff}, retry.DefaultRetryables...)
 }
+
+// cutOff knows an answer whose connection broke in its middle; the SDK's list knows only those that broke before.
+var cutOff = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+})
 
 // throttleCodes are those with which services refuse for a while, beyond the SDK's list.
 var throttleCodes = map[string]struct{}{

@@ -71,13 +71,16 @@ func TestCallTriesAgain(t *testing.T) {
 			refuse(w, http.StatusServiceUnavailable, "ServiceUnavailable")
 		case n == 5:
 			refuse(w, http.StatusBadRequest, "ThrottlingException")
+		case n == 6: // cut off
+			w.Header().Set("Content-Length", "99")
+			answer(w)
 		default:
 			answer(w)
 		}
 	})
 	ctx := awsapi.WithAttemptTimeout(context.Background(), 300*time.Millisecond)
 	got, err := awsapi.CallFor(ctx, time.Minute, call)
-	if err != nil || got != "x" || reached.Load() < 6 {
+	if err != nil || got != "x" || reached.Load() < 7 {
 		t.Errorf("got %q, %v after %d requests", got, err, reached.Load())
 	}
 }
