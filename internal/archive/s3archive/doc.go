@@ -12,5 +12,5 @@
 //	client := s3archive.Client(config, "")
 //	a, err := s3archive.New(s3archive.Options{Client: client, Bucket: "my-log-archive", TagRate: 50})
 //
-// [Ensure] makes a bucket, [Archive.Check] tells which permissions are missing.
+// [Archive.Ensure] makes a bucket, [Archive.Check] tells which permissions are missing.
 package s3archive

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -15,6 +16,8 @@ import (
 // ErrNoBucket says that there is no bucket of that name.
 var ErrNoBucket = errors.New("bucket does not exist")
 
+var errNoBucket = fmt.Errorf("%w: check aws.bucket, or create it with reprise init --aws", ErrNoBucket)
+
 // ErrDenied says that a policy refuses an action.
 var ErrDenied = errors.New("denied")
 
@@ -24,6 +27,7 @@ const (
 	actionGet        = "s3:GetObject"
 	actionGetTags    = "s3:GetObjectTagging"
 	actionPutTags    = "s3:PutObjectTagging"
+	actionPut        = "s3:PutObject"
 	actionDeleteTags = "s3:DeleteObjectTagging"
 )
 
@@ -43,7 +47,7 @@ func (a *Archive) meaning(action, key string, err error) error {
 	}
 	switch code {
 	case "NoSuchBucket":
-		return fmt.Errorf("%w: check aws.bucket, or create it with reprise init --aws", ErrNoBucket)
+		return errNoBucket
 	case "NoSuchKey", "NotFound": // the second: HEAD, whose answers have no body
 		return archive.ErrNotFound
 	case "MethodNotAllowed": // some calls say so where the newest version is a delete marker
@@ -71,15 +75,16 @@ type deniedError struct {
 }
 
 func (e *deniedError) Error() string {
+	object := strings.Contains(e.action, "Object")
 	resource := "arn:aws:s3:::" + e.bucket
-	if e.action != actionList {
+	if object {
 		resource += "/" + e.key
 	}
 	s := fmt.Sprintf("%s on %s is denied", e.action, resource)
 	if said := (smithy.APIError)(nil); errors.As(e.err, &said) && said.ErrorMessage() != "" {
 		s += " (" + said.ErrorMessage() + ")"
 	}
-	if e.action == actionList {
+	if !object {
 		return s + ": allow it in the policies of this role and of the bucket"
 	}
 	return s + ": allow it in the policies of this role, the bucket and its key; without s3:ListBucket a missing object is denied too"

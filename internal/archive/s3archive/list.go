@@ -77,7 +77,7 @@ func (l *listing) run(ctx context.Context, yield func(archive.Object, error) boo
 // fetch sends the pages of a listing, an error as the last, and closes pages.
 func (l *listing) fetch(ctx context.Context, pages chan<- page) {
 	defer close(pages)
-	in := &s3.ListObjectsV2Input{Bucket: &l.a.bucket, EncodingType: types.EncodingTypeUrl}
+	in := &s3.ListObjectsV2Input{Bucket: &l.a.bucket, EncodingType: encoding}
 	if prefix := askable(l.prefix); prefix != "" {
 		in.Prefix = &prefix
 	}
@@ -88,7 +88,7 @@ func (l *listing) fetch(ctx context.Context, pages chan<- page) {
 		out, err := l.a.page(ctx, in)
 		p := page{err: err}
 		if err == nil {
-			p.objects, p.encoded = out.Contents, out.EncodingType == types.EncodingTypeUrl
+			p.objects, p.encoded = out.Contents, out.EncodingType == encoding
 			p.err = proceed(in, out)
 		}
 		select {
@@ -126,8 +126,23 @@ func proceed(in *s3.ListObjectsV2Input, out *s3.ListObjectsV2Output) error {
 }
 
 // object reads one entry of a page and holds the server to the order of keys.
-func (l *listing) object(o *types.Object, encoded bool) (archive.Object, error) {
-	key := aws.ToString(o.Key)
+func (l *listing) object(entry *types.Object, encoded bool) (archive.Object, error) {
+	o, err := object(entry, encoded)
+	if err != nil {
+		return o, err
+	}
+	if o.Key <= l.last {
+		return o, fmt.Errorf("key %q comes after %q: a bucket whose listings are not in the order of keys cannot be replayed (S3 directory buckets are such)", o.Key, l.last)
+	}
+	l.last = o.Key
+	return o, nil
+}
+
+// encoding is how keys are asked for: not every character that a key may have may stand in XML.
+const encoding = types.EncodingTypeUrl
+
+func object(entry *types.Object, encoded bool) (archive.Object, error) {
+	key := aws.ToString(entry.Key)
 	if encoded {
 		// S3 encodes as HTML forms do: a space may be '+', and a '+' never is one.
 		plain, err := url.QueryUnescape(key)
@@ -136,12 +151,9 @@ func (l *listing) object(o *types.Object, encoded bool) (archive.Object, error) 
 		}
 		key = plain
 	}
-	if key <= l.last {
-		return archive.Object{}, fmt.Errorf("key %q comes after %q: a bucket whose listings are not in the order of keys cannot be replayed (S3 directory buckets are such)", key, l.last)
-	}
-	l.last = key
 	return archive.Object{
-		Key: key, Size: aws.ToInt64(o.Size), ETag: quoted(o.ETag), Modified: aws.ToTime(o.LastModified), Class: class(string(o.StorageClass)),
+		Key: key, Size: aws.ToInt64(entry.Size), ETag: quoted(entry.ETag), Modified: aws.ToTime(entry.LastModified),
+		Class: class(string(entry.StorageClass)),
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"time"
 
@@ -101,8 +102,13 @@ func (a *Archive) head(ctx context.Context, key string) (*s3.HeadObjectOutput, e
 	out, err := awsapi.CallFor(ctx, a.limits.call, func(ctx context.Context) (*s3.HeadObjectOutput, error) {
 		return a.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &a.bucket, Key: &key})
 	})
-	if err == nil && out.ContentLength == nil {
-		err = errNoLength
+	switch {
+	case awsapi.StatusCode(err) == http.StatusNotFound: // the answer does not tell of what
+		if missing := a.reach(ctx); errors.Is(missing, ErrNoBucket) {
+			return nil, missing
+		}
+	case err == nil && out.ContentLength == nil:
+		return nil, errNoLength
 	}
 	return out, err
 }

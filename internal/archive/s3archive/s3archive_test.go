@@ -76,5 +76,6 @@ func TestConformanceMoto(t *testing.T) {
 	archivetest.Run(t, archivetest.Harness{
 		New:             func(tb testing.TB) archivetest.Store { return newStore(tb, realservers.Moto(tb)) },
 		KeyBesideFolder: true,
+		Many:            1100, // a page and a bit: it is slow
 	})
 }
