@@ -184,6 +184,7 @@ func nanos(t time.Time) int64 {
 
 // count is where a line of the archive is counted.
 func (c *chunk) count(line archive.Line) {
+	c.job.read++
 	a := &c.commit.Accounts
 	a.Bytes += int64(len(line.Bytes)) + 1
 	outcome, reason := stats.Rejected, errTooLong

@@ -54,6 +54,32 @@ func (j *job) fold(ctx context.Context, part ledger.ReplayProtocol, program *sta
 	})
 }
 
+// foldHold is how long the message of a part waits, for each receive, in a slot of a process that is folding another
+// part. A free worker elsewhere soon gets it, and where there is none it does not go round and round.
+const foldHold = time.Second
+
+// aloneFolding waits until no other fold is in work in this process: the parts of a fold come all at once, and side by side
+// they would take their memory as often as there are slots. It would not make them faster: each reads the same partials,
+// and what takes its time is the ledger, where they wait for each other. The cursor is not claimed yet, so the wait
+// is no attempt and keeps nobody away. Without an error the caller calls done; errFoldHere gives the message back.
+func (j *job) aloneFolding(ctx context.Context) (done func(), err error) {
+	hold := time.NewTimer(foldHold * time.Duration(max(j.message.Receives, 1)))
+	defer hold.Stop()
+	select {
+	case j.w.folds <- struct{}{}:
+	case <-hold.C:
+		return nil, errFoldHere
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	done = func() { <-j.w.folds }
+	if j.w.stopping.Load() {
+		done()
+		return nil, errStopped
+	}
+	return done, nil
+}
+
 // fold is one part of a fold in work.
 type fold struct {
 	*job

@@ -288,13 +288,89 @@ func TestFoldStops(t *testing.T) {
 	b := newBed(t)
 	b.objects(3)
 	b.folding(1, 1)
-	w := b.worker()
-	w.stopping.Store(true)
-	b.step(w)
-	if p := b.cursorOf(b.part(1, 0)); p.State != ledger.Pending || p.NoProgress != 0 || p.Owner != "" {
-		t.Errorf("the part is %s, attempts %d, owner %q", p.State, p.NoProgress, p.Owner)
+	var w *Worker
+	w = b.worker(func(o *Options) {
+		l := o.Ledger
+		o.Ledger = &faultyLedger{Ledger: l, claim: func(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
+			w.stopping.Store(true)
+			return l.Claim(ctx, c)
+		}}
+	})
+	for _, epoch := range []int64{1, 1} { // the second time it is not even claimed
+		b.step(w)
+		if p := b.cursorOf(b.part(1, 0)); p.State != ledger.Pending || p.NoProgress != 0 || p.Owner != "" || p.Epoch != epoch {
+			t.Errorf("the part is %s, attempts %d, owner %q, epoch %d", p.State, p.NoProgress, p.Owner, p.Epoch)
+		}
+		b.wantCounts(b.queue, queue.Counts{Visible: 1})
 	}
-	b.wantCounts(b.queue, queue.Counts{Visible: 1})
+	if len(w.folds) != 0 {
+		t.Error("no other part could be folded")
+	}
+}
+
+// TestFoldAlone: while a part is in work, this process touches no other one: it waits for its turn, and what has waited for
+// long is given back for others to have.
+func TestFoldAlone(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	lines := b.objects(2)
+	b.folding(1, 2)
+	w := b.worker()
+	w.folds <- struct{}{} // a fold is in work
+	b.step(w)
+	for i := range 2 {
+		if p := b.cursorOf(b.part(1, i)); p.State != ledger.Pending || p.Epoch != 0 {
+			t.Errorf("part %d is %s, epoch %d", i, p.State, p.Epoch)
+		}
+	}
+	b.wantCounts(b.queue, queue.Counts{Visible: 2})
+	other := b.worker(func(o *Options) { o.Name = "host-2" })
+	b.step(other)
+
+	m, _ := b.receive(b.queue, time.Hour)
+	m.Receives = 1000 // so that it waits for as long as the test may take
+	handled := make(chan struct{})
+	go func() {
+		defer close(handled)
+		w.handle(b.ctx, m)
+	}()
+	eventually(t, "the heartbeat of a part that waits", func() bool { return w.beats.count() == 1 })
+	<-w.folds // that fold is done
+	<-handled
+	b.wantIdle()
+	if diff := cmp.Diff(recount(lines).rows, b.base(1)); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// TestFoldWaitEnds: a part that waits for another one is given up with the work.
+func TestFoldWaitEnds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cause error
+		want  queue.Counts
+	}{{errStopped, queue.Counts{Visible: 1}}, {queue.ErrStaleReceipt, queue.Counts{InFlight: 1}}} {
+		b := newBed(t)
+		b.objects(1)
+		b.folding(1, 1)
+		w := b.worker()
+		w.folds <- struct{}{}
+		m, _ := b.receive(b.queue, time.Hour)
+		m.Receives = 7
+		ctx, end := context.WithCancelCause(b.ctx)
+		handled := make(chan struct{})
+		go func() {
+			defer close(handled)
+			w.handle(ctx, m)
+		}()
+		eventually(t, "the heartbeat of a part that waits", func() bool { return w.beats.count() == 1 })
+		end(c.cause)
+		<-handled
+		b.wantCounts(b.queue, c.want)
+		if p := b.cursorOf(b.part(1, 0)); p.State != ledger.Pending || p.Epoch != 0 {
+			t.Errorf("%v: the part is %s, epoch %d", c.cause, p.State, p.Epoch)
+		}
+	}
 }
 
 // TestFoldRenews: a fold that outlasts its claim keeps it, and ends where another has taken it.

@@ -22,6 +22,7 @@ type job struct {
 	replay  ledger.Replay
 	cursor  ledger.Cursor // as this job knows it
 	claimed bool          // cursor.Epoch is ours
+	read    int64         // lines read for this message, committed or not
 	looked  time.Time     // when mayGoOn asked for the replay last
 	log     *zap.Logger
 }
@@ -47,7 +48,7 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 
 	fields := []zap.Field{
 		zap.String("replay", j.task.Replay), zap.String("object", j.task.Key), zap.Int64("line", j.cursor.Line),
-		zap.Stringer("verdict", verdict), zap.Int("attempt", attempts), zap.Duration("took", time.Since(started)),
+		zap.Int64("lines_read", j.read), zap.Stringer("verdict", verdict), zap.Int("attempt", attempts), zap.Duration("took", time.Since(started)),
 	}
 	if err != nil && verdict != HandOn {
 		fields = append(fields, zap.NamedError("reason", err))
@@ -103,6 +104,13 @@ func (j *job) work(ctx context.Context) error {
 	program, err := j.w.programs.get(ctx, part.Name, part.Generation)
 	if err != nil {
 		return err
+	}
+	if j.task.Fold {
+		done, err := j.aloneFolding(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
 	}
 	if err := j.claim(ctx); err != nil {
 		return err

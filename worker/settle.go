@@ -137,6 +137,9 @@ func (j *job) retryBase() time.Duration {
 
 // waitTime is how long a message waits for what it cannot have now: the owner's time where there is one.
 func (j *job) waitTime(reason error) time.Duration {
+	if errors.Is(reason, errFoldHere) {
+		return 0 // it has waited here, and is for anybody now
+	}
 	if errors.Is(reason, ledger.ErrOwned) {
 		left := time.Until(j.cursor.OwnedUntil)
 		return min(max(left, 0), queue.MaxDelay) + jitter(j.retryBase())

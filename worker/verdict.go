@@ -35,6 +35,7 @@ var (
 	errPaused     = errors.New("replay is paused")
 	errOver       = errors.New("replay is over")
 	errFolding    = errors.New("replay is folding: a failed object cannot be redriven now")
+	errFoldHere   = errors.New("this process is folding another part")
 	errOpenCursor = errors.New("an object is still open")
 	errOldFold    = errors.New("fold has been replaced by a later one")
 	errNoProgress = errors.New("no progress")
@@ -65,6 +66,7 @@ var verdicts = []struct {
 	{ledger.ErrOwned, Wait},
 	{errPaused, Wait},
 	{errFolding, Wait},
+	{errFoldHere, Wait},
 	{errOpenCursor, Wait},
 	{stats.ErrVersion, Wait}, // another process can compile the definition
 	{ledger.ErrThrottled, Wait},

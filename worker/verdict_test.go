@@ -52,6 +52,7 @@ var sentinels = map[string]struct {
 	"worker.errPaused":       {err: errPaused, want: Wait},
 	"worker.errOver":         {err: errOver, want: Done},
 	"worker.errFolding":      {err: errFolding, want: Wait},
+	"worker.errFoldHere":     {err: errFoldHere, want: Wait},
 	"worker.errOpenCursor":   {err: errOpenCursor, want: Wait},
 	"worker.errOldFold":      {err: errOldFold, want: Done},
 	"worker.errNoProgress":   {err: errNoProgress, want: Poison},

@@ -28,6 +28,7 @@ type Worker struct {
 	over     context.Context    // ends with the drain: what is not written then is not written
 	end      context.CancelFunc // of over
 	free     chan struct{}      // one token a free slot
+	folds    chan struct{}      // has a token while a fold is in work, see aloneFolding
 }
 
 var errStarted = errors.New("worker: a pool runs once")
@@ -38,7 +39,7 @@ func New(o Options) (*Worker, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, free: make(chan struct{}, o.Slots)}
+	w := &Worker{o: o, free: make(chan struct{}, o.Slots), folds: make(chan struct{}, 1)}
 	w.over, w.end = context.WithCancel(context.Background())
 	for range o.Slots {
 		w.free <- struct{}{}
