@@ -81,6 +81,7 @@ type said struct {
 	Message string `json:"msg"`
 	Object  string `json:"object"`
 	Line    int64  `json:"line"`
+	Read    int64  `json:"lines_read"`
 	Verdict string `json:"verdict"`
 	Attempt int    `json:"attempt"`
 	Reason  string `json:"reason"`
