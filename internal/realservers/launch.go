@@ -93,7 +93,7 @@ func launchMoto(string) (launch, error) {
 	}
 	command := exec.Command(python, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
 	command.Env = Environ()
-	// Empty where the machine has a moto of its own.
+	// Not there where the machine has a moto of its own.
 	if dir, err := installed("moto"); err == nil {
 		command.Env = append(command.Env, "PYTHONPATH="+dir+string(filepath.ListSeparator)+os.Getenv("PYTHONPATH"))
 	}
