@@ -44,7 +44,7 @@ func (e *environment) open(level zapcore.Level) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.app, err = app.Open(e, c, log); err != nil {
+	if e.app, err = app.Open(e, c, version, log); err != nil {
 		return nil, err
 	}
 	return e.app, nil

@@ -67,7 +67,7 @@ func Demo(ctx context.Context, o DemoOptions, log *zap.Logger, v DemoView) (err 
 	if err != nil {
 		return err
 	}
-	a, err := Open(ctx, c, log)
+	a, err := Open(ctx, c, "", log)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ type AWS struct {
 	DeadLetterQueue string    `yaml:"dead_letter_queue"`
 	Bucket          string    `yaml:"bucket"`
 	Tables          Tables    `yaml:"tables"`
-	WriteRate       int       `yaml:"write_rate"` // rows a second that one process writes at most, 0: no limit
+	WriteRate       int       `yaml:"write_rate"` // write units a second that one process spends on rows, 0: no limit
 	TagRate         int       `yaml:"tag_rate"`   // objects a second that one process tags at most, 0: no limit
 }
 

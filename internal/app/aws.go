@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/seed-56345083/reprise/internal/archive/s3archive"
+	"github.com/seed-56345083/reprise/internal/awsapi"
+	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
+	"github.com/seed-56345083/reprise/queue/sqsqueue"
+)
+
+// awsClients are the clients of one process; they share its connections.
+type awsClients struct {
+	region string
+	sqs    *sqs.Client
+	s3     *s3.Client
+	dynamo *dynamodb.Client
+}
+
+func newAWSClients(ctx context.Context, c config.Config, version string) (awsClients, error) {
+	// Each slot reads, commits, tags and sends; a heartbeat and a listing come on top.
+	settings, err := awsapi.Load(ctx, awsapi.Options{Region: c.AWS.Region, Version: version, Connections: 16 + 4*c.Worker.Slots})
+	if err != nil {
+		return awsClients{}, err
+	}
+	return awsClients{
+		region: settings.Region,
+		sqs:    sqs.NewFromConfig(settings, func(o *sqs.Options) { o.BaseEndpoint = endpoint(c.AWS.EndpointURL.SQS) }),
+		s3:     s3archive.Client(settings, c.AWS.EndpointURL.S3),
+		dynamo: dynamodb.NewFromConfig(settings, func(o *dynamodb.Options) { o.BaseEndpoint = endpoint(c.AWS.EndpointURL.DynamoDB) }),
+	}, nil
+}
+
+// endpoint is nil for AWS's own.
+func endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return aws.String(url)
+}
+
+func (b *backend) openAWS(ctx context.Context, c config.Config, version string) error {
+	clients, err := newAWSClients(ctx, c, version)
+	if err != nil {
+		return err
+	}
+	q, err := sqsqueue.Open(ctx, sqsqueue.Options{Client: clients.sqs, Name: c.AWS.Queue})
+	if err != nil {
+		return fmt.Errorf("aws.queue: %w", err)
+	}
+	dead, err := sqsqueue.Open(ctx, sqsqueue.Options{Client: clients.sqs, Name: c.AWS.DeadLetterQueue})
+	if err != nil {
+		return fmt.Errorf("aws.dead_letter_queue: %w", err)
+	}
+	attributes, err := q.Attributes(ctx)
+	if err != nil {
+		return fmt.Errorf("aws.queue: %w", err)
+	}
+	objects, err := s3archive.New(s3archive.Options{Client: clients.s3, Bucket: c.AWS.Bucket, TagRate: float64(c.AWS.TagRate)})
+	if err != nil {
+		return fmt.Errorf("aws.bucket: %w", err)
+	}
+	l, err := dynamoledger.Open(dynamoledger.Options{
+		Client: clients.dynamo, Tables: tables(c.AWS.Tables), S3: clients.s3, Bucket: c.AWS.Bucket, WriteRate: rate(c.AWS.WriteRate),
+	})
+	if err != nil {
+		return fmt.Errorf("aws.tables: %w", err)
+	}
+	b.queue, b.dead, b.archive, b.ledger = q, dead, objects, l
+	b.retention, b.report = attributes.Retention, 10*time.Second
+	return nil
+}
+
+func tables(t config.Tables) dynamoledger.Tables {
+	return dynamoledger.Tables{Meta: t.Meta, Cursors: t.Cursors, Stats: t.Stats}
+}
+
+// rate is what dynamoledger takes: there 0 is its default, in the configuration no limit.
+func rate(perSecond int) float64 {
+	if perSecond == 0 {
+		return math.MaxInt32
+	}
+	return float64(perSecond)
+}
