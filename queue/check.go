@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // ErrInvalid says that the caller broke a limit of the contract: nothing was done, and trying again will not help.
@@ -19,11 +20,28 @@ func CheckSend(messages []Outgoing) error {
 		if len(m.Body) == 0 || len(m.Body) > MaxBody {
 			return fmt.Errorf("%w: the body of message %d has %d bytes, 1 to %d are possible", ErrInvalid, i, len(m.Body), MaxBody)
 		}
+		if at := badCharacter(m.Body); at >= 0 {
+			return fmt.Errorf("%w: the body of message %d has a character at byte %d that queues do not take: "+
+				"no UTF-8, or none of #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF", ErrInvalid, i, at)
+		}
 		if m.Delay < 0 || m.Delay > MaxDelay {
 			return fmt.Errorf("%w: the delay of message %d is %s, 0 to %s are possible", ErrInvalid, i, m.Delay, MaxDelay)
 		}
 	}
 	return nil
+}
+
+// badCharacter is where the body has what SQS refuses: it takes the characters of XML 1.0. -1: nowhere.
+func badCharacter(body []byte) int {
+	for at := 0; at < len(body); {
+		r, size := utf8.DecodeRune(body[at:])
+		broken := r == utf8.RuneError && size == 1
+		if broken || r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\uFFFE' || r == '\uFFFF' {
+			return at
+		}
+		at += size
+	}
+	return -1
 }
 
 // CheckDelete returns ErrInvalid when the batch breaks a limit. A receipt that no driver wrote is an entry's error.

@@ -34,7 +34,7 @@ var (
 
 // Outgoing is a message to send.
 type Outgoing struct {
-	Body  []byte        // 1 byte to MaxBody
+	Body  []byte        // 1 byte to MaxBody of UTF-8, without control characters but tab and line ends
 	Delay time.Duration // 0 to MaxDelay; the message is invisible that long
 }
 

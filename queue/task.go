@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,9 @@ func (t Task) Encode() []byte {
 	if err != nil { // strings and integers always marshal
 		panic(err)
 	}
-	return body
+	// JSON takes these two in strings as they are, a queue does not.
+	body = bytes.ReplaceAll(body, []byte("\uFFFE"), []byte(`\ufffe`))
+	return bytes.ReplaceAll(body, []byte("\uFFFF"), []byte(`\uffff`))
 }
 
 // DecodeTask reads a message body. Unknown fields are ignored, so that a later version may add some; an unknown

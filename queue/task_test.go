@@ -55,6 +55,7 @@ func FuzzDecodeTask(f *testing.F) {
 	f.Add([]byte(`{"v":1,"replay":"r","protocol":"p","key":"k","line":5,"fold":true}`))
 	f.Add([]byte(`{"v":2}`))
 	f.Add([]byte("{\"v\":1,\"replay\":\"\xff\",\"key\":\"\\ud800\"}"))
+	f.Add([]byte("{\"v\":1,\"replay\":\"\\u0000\\ufffe\",\"key\":\"\\ufffe\uffff\U0010ffff\\u007f\"}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		task, err := queue.DecodeTask(body)
 		if err != nil {
@@ -65,6 +66,9 @@ func FuzzDecodeTask(f *testing.F) {
 		}
 		if task.Replay == "" || task.Key == "" || task.Line < 0 || !utf8.ValidString(task.Key) {
 			t.Fatalf("accepted %+v", task)
+		}
+		if err := queue.CheckSend([]queue.Outgoing{{Body: task.Encode()}}); err != nil && len(task.Encode()) <= queue.MaxBody {
+			t.Fatalf("no queue takes %+v: %v", task, err)
 		}
 		again, err := queue.DecodeTask(task.Encode())
 		if err != nil || again != task {

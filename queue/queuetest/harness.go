@@ -31,6 +31,9 @@ type Harness struct {
 	DeleteTellsStale bool
 	// LimitsHold says that the driver counts MaxVisibility from the receive; it is tried with Advance only.
 	LimitsHold bool
+	// PollsOutliveContext says that the server may hand messages to a poll whose context has ended, because it has not
+	// noticed yet that the client is gone: SQS does, and they come back after their visibility timeout.
+	PollsOutliveContext bool
 }
 
 // Queues is one queue for one test.

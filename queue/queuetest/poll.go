@@ -9,7 +9,7 @@ import (
 )
 
 // longPoll begins a Receive in the background.
-func (f *fixture) longPoll(ctx context.Context, wait time.Duration) <-chan result {
+func (f *fixture) longPoll(ctx context.Context, wait, visibility time.Duration) <-chan result {
 	done := make(chan result, 1)
 	begin := time.Now()
 	go func() {
@@ -26,7 +26,7 @@ type result struct {
 }
 
 func testLongPollEndsEarly(f *fixture) {
-	done := f.longPoll(context.Background(), queue.MaxWait)
+	done := f.longPoll(context.Background(), queue.MaxWait, visibility)
 	f.send("one")
 	if r := <-done; r.err != nil || len(r.messages) != 1 || r.took > queue.MaxWait/2 {
 		f.Errorf("a long poll of %s returned %d messages, %v after %s, want 1 as soon as it is there",
@@ -36,7 +36,7 @@ func testLongPollEndsEarly(f *fixture) {
 
 func testLongPollSeesDelayEnd(f *fixture) {
 	f.must(f.Work.Send(context.Background(), []queue.Outgoing{{Body: []byte("x"), Delay: f.unit}}))
-	done := f.longPoll(context.Background(), queue.MaxWait)
+	done := f.longPoll(context.Background(), queue.MaxWait, visibility)
 	f.pass(f.unit)
 	if r := <-done; r.err != nil || len(r.messages) != 1 || r.took > queue.MaxWait/2 {
 		f.Errorf("returned %d messages, %v after %s, want 1 after %s", len(r.messages), r.err, r.took, f.unit)
@@ -45,7 +45,7 @@ func testLongPollSeesDelayEnd(f *fixture) {
 
 func testLongPollEmpty(f *fixture) {
 	const wait = time.Second
-	r := <-f.longPoll(context.Background(), wait)
+	r := <-f.longPoll(context.Background(), wait, visibility)
 	if r.err != nil || len(r.messages) != 0 {
 		f.Errorf("returned %d messages, %v, want none", len(r.messages), r.err)
 	}
@@ -55,8 +55,12 @@ func testLongPollEmpty(f *fixture) {
 }
 
 func testLongPollCancelled(f *fixture) {
+	held := visibility
+	if f.h.PollsOutliveContext {
+		held = f.unit
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := f.longPoll(ctx, queue.MaxWait)
+	done := f.longPoll(ctx, queue.MaxWait, held)
 	f.none(f.Dead) // lets the poll begin
 	begin := time.Now()
 	cancel()
@@ -68,7 +72,7 @@ func testLongPollCancelled(f *fixture) {
 		f.Errorf("returned %s after the context ended", took)
 	}
 	f.send("one")
-	f.one(f.Work, visibility) // the poll that ended takes no message with it
+	f.one(f.Work, visibility) // the poll that ended takes no message with it, or not for longer than it held it
 }
 
 func testContextEnded(f *fixture) {
