@@ -28,7 +28,7 @@ type process struct {
 // to be stuck, a chunk before its message comes back.
 const (
 	lookEvery  = time.Second
-	stuckAfter = 3 * time.Second
+	stuckAfter = 2 * time.Second
 	leaseFor   = 2 * time.Second
 	visibility = 6 * time.Second
 	chunkTime  = 4 * time.Second
@@ -81,6 +81,7 @@ func (p *process) start(change ...func(*worker.Options)) (stop func()) {
 	o := worker.Options{
 		Queue: p.work, DeadLetters: p.dead, Ledger: p.ledger, Archive: p.files, Name: p.name, Slots: 1,
 		Visibility: visibility, ChunkTime: chunkTime, Reserve: reserve, Drain: drain, Memory: 1,
+		Writes: 10 * time.Minute, // what was held up for long is written late, and not given up
 	}
 	for _, c := range change {
 		c(&o)

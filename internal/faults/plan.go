@@ -25,6 +25,7 @@ const (
 	Reply               // the call is made, its reply lost: an error is returned
 	DieBefore           // the process dies before the call: it is not made, and no later one
 	DieAfter            // the process dies after the call: it is made, and no later one
+	Sleep               // the process stands still before the call, and at every other one, until Wake
 	faultsOfCalls       // how many there are
 )
 
@@ -37,7 +38,7 @@ const (
 )
 
 var names = map[Fault]string{
-	None: "none", Before: "before", Reply: "reply lost", DieBefore: "dies before", DieAfter: "dies after",
+	None: "none", Before: "before", Reply: "reply lost", DieBefore: "dies before", DieAfter: "dies after", Sleep: "sleeps",
 	Lose: "lose", Repeat: "repeat", Delay: "delay", Reorder: "reorder",
 }
 
@@ -53,8 +54,9 @@ type Plan struct {
 	made  int      // calls so far
 	calls []string // their names, where log asks for them
 	log   bool
-	steps bool // each step of a sequence and each read of a body is a call of its own
-	hit   bool // a call has met a fault
+	steps bool          // each step of a sequence and each read of a body is a call of its own
+	hit   bool          // a call has met a fault
+	woken chan struct{} // nil: not asleep
 	dead  bool
 }
 
@@ -98,7 +100,7 @@ func Cut(n int, f Fault) *Plan {
 // every run, also where calls of several names are made at once.
 func At(name string, n int, f Fault) *Plan {
 	seen := -1
-	return &Plan{steps: true, call: func(_ int, called string) Fault {
+	return &Plan{log: true, steps: true, call: func(_ int, called string) Fault {
 		if called == name {
 			if seen++; seen == n {
 				return f
@@ -112,7 +114,7 @@ func At(name string, n int, f Fault) *Plan {
 // its end) and each read of a body is a call of its own.
 func Count() *Plan { return &Plan{log: true, steps: true} }
 
-// Calls are the names of the calls that were made under Count, in their order: each is a point at which a process can
+// Calls are the names of the calls that were made under Count or At, in their order: each is a point at which a process can
 // die.
 func (p *Plan) Calls() []string {
 	p.mu.Lock()
@@ -141,12 +143,33 @@ func (p *Plan) Hit() bool {
 	return p.hit
 }
 
-// next decides about a call.
-func (p *Plan) next(name string) Fault {
+// Wake lets a process that sleeps go on with the calls that it stands at. Without one that sleeps it does nothing.
+func (p *Plan) Wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dead {
-		return DieBefore
+	if p.woken != nil {
+		close(p.woken)
+		p.woken = nil
+	}
+}
+
+// next decides about a call, and holds it up where the process sleeps.
+func (p *Plan) next(name string) Fault {
+	f, woken := p.decide(name)
+	if woken != nil {
+		<-woken
+	}
+	return f
+}
+
+func (p *Plan) decide(name string) (f Fault, woken <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.dead:
+		return DieBefore, nil
+	case p.woken != nil:
+		return None, p.woken
 	}
 	n := p.made
 	p.made++
@@ -154,12 +177,16 @@ func (p *Plan) next(name string) Fault {
 		p.calls = append(p.calls, name)
 	}
 	if p.call == nil {
-		return None
+		return None, nil
 	}
-	f := p.call(n, name)
+	f = p.call(n, name)
 	p.hit = p.hit || f != None
 	p.dead = f == DieBefore || f == DieAfter
-	return f
+	if f == Sleep {
+		p.woken = make(chan struct{})
+		return None, p.woken
+	}
+	return f, nil
 }
 
 // nextItem decides about a message.
