@@ -15,3 +15,6 @@ func (a *Archive) SetLimits(l Limits) {
 		}
 	}
 }
+
+// Proceed is how a listing goes on after a page.
+var Proceed = proceed

@@ -60,14 +60,14 @@ func TestBodyOverFaults(t *testing.T) {
 	}
 	var cuts atomic.Int64
 	a := s.faulty(t, url, realservers.Faults{
-		Cut: .6, Reset: .04, LoseReply: .04, Status500: .04, Throttle: .04, Only: isGet,
+		Cut: .6, Reset: .02, LoseReply: .02, Status500: .02, Throttle: .02, Only: isGet,
 		Hit: func(fault string, _ *http.Request) {
 			if fault == "Cut" {
 				cuts.Add(1)
 			}
 		},
 	}, patient)
-	for range 10 {
+	for range 8 {
 		for _, p := range []archive.OpenParams{{Key: "dns/a"}, {Key: "dns/a", ETag: o.ETag, Offset: 1}, {Key: "dns/a", Offset: 2 << 20}} {
 			body, err := a.Open(t.Context(), p)
 			if err != nil {
@@ -137,7 +137,7 @@ func TestCallsOverFaults(t *testing.T) {
 	url := realservers.S3(t)
 	s := newStore(t, url)
 	var keys []string
-	for i := range 12 {
+	for i := range 10 {
 		keys = append(keys, fmt.Sprintf("dns/%02d", i))
 		s.Put(t, keys[i], nil)
 	}
