@@ -11,7 +11,7 @@ import (
 )
 
 // A call below may reach DynamoDB more than once, because an answer was lost or late. Each call writes a token that no
-// other has: where a condition fails and the cursor bears the call's own token, the call has been carried out.
+// other has, and asks that the cursor does not bear it yet: where that fails, the call has been carried out already.
 
 // Claim takes a cursor for one worker.
 func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
@@ -169,6 +169,7 @@ func (l *Ledger) change(
 		return nil, false, err
 	}
 	u.set(write, text(token))
+	condition = "(" + condition + ") AND (attribute_not_exists(#write) OR #write <> :write)"
 	expression := u.expression()
 	out, err := call(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
 		TableName: &l.tables.Cursors, Key: key, UpdateExpression: &expression, ConditionExpression: &condition,

@@ -89,7 +89,7 @@ func (l *Ledger) explain(err error, where, format string, args ...any) error {
 	}
 	doing := fmt.Sprintf(format, args...)
 	switch code := awsapi.ErrorCode(err); {
-	case awsapi.Throttled(err):
+	case awsapi.Throttled(err), code == "SlowDown": // S3's has the status 503, but segments are written once whatever happens
 		return fmt.Errorf("%s: %w by %s: %w", doing, ledger.ErrThrottled, where, err)
 	case code == "ResourceNotFoundException":
 		return fmt.Errorf("%s: there is no table %s in region %s (reprise init --aws makes it): %w", doing, where, l.db.Options().Region, err)

@@ -1,6 +1,7 @@
 package dynamoledger_test
 
 import (
+	"flag"
 	"sync"
 	"testing"
 
@@ -15,7 +16,16 @@ import (
 	"github.com/seed-56345083/reprise/internal/realservers"
 )
 
-func TestMain(m *testing.M) { realservers.Main(m) }
+// TestMain makes the suite fit DynamoDB Local, which takes some milliseconds for a call: more tests wait at once, and the
+// model test, whose calls come one after the other, tries fewer histories. Flags of the command line win over both.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{"test.parallel": "8", "rapid.checks": "15"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	realservers.Main(m)
+}
 
 // site is where a ledger lives: its tables and its bucket.
 type site struct {
@@ -102,6 +112,7 @@ func harness() ledgertest.Harness {
 			s, _ := sites.Load(l)
 			return open(tb, s.(site))
 		},
+		Many: 400, // pages are of 1 MiB: see TestPages
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 
 // A segment is some megabytes large, so its calls have more time than others.
 const (
-	segmentAttempt = 30 * time.Second
-	segmentCall    = 90 * time.Second
+	segmentAttempt = 20 * time.Second
+	segmentCall    = 60 * time.Second
 	maxDelete      = 1000 // objects of one DeleteObjects
 )
 

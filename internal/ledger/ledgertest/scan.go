@@ -129,7 +129,15 @@ func testScanPartials(t *testing.T, f *fixture) {
 	}
 }
 
-const many = 3500 // more than the pages of any driver
+// many is more than the pages of a driver that counts cursors.
+const many = 3500
+
+func (f *fixture) many() int {
+	if f.h.Many > 0 {
+		return f.h.Many
+	}
+	return many
+}
 
 func (f *fixture) insertMany(t reporter, n int) (want map[string]int) {
 	t.Helper()
@@ -146,7 +154,7 @@ func (f *fixture) insertMany(t reporter, n int) (want map[string]int) {
 }
 
 func testScanMany(t *testing.T, f *fixture) {
-	want := f.insertMany(t, many)
+	want := f.insertMany(t, f.many())
 	equal(t, "all", keys(all(t, f.Scan(t.Context(), ledger.ScanParams{Replay: replay}))), want)
 	equal(t, "by state", keys(all(t, f.Scan(t.Context(), ledger.ScanParams{Replay: replay, States: []ledger.State{ledger.Pending}}))), want)
 	equal(t, "with partials", keys(all(t, f.Scan(t.Context(), ledger.ScanParams{Replay: replay, Partials: true}))), want)
@@ -179,7 +187,7 @@ func boolInt(b bool) int {
 // testScanMutation writes from the loop's body: every cursor changes its state when it comes, also to one that the scan
 // looks for, and new ones are inserted. Whatever fitted all the time comes once, nothing comes twice.
 func testScanMutation(t *testing.T, f *fixture) {
-	want := f.insertMany(t, many)
+	want := f.insertMany(t, f.many())
 	got := map[string]int{}
 	states := []ledger.State{ledger.Pending, ledger.Processing}
 	for c, err := range f.Scan(t.Context(), ledger.ScanParams{Replay: replay, States: states}) {

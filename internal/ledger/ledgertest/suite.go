@@ -27,6 +27,9 @@ type Harness struct {
 	// Again returns a second handle on the store behind a ledger that Open returned, as another process would have it.
 	// nil: the tests that need one are skipped.
 	Again func(tb testing.TB, l ledger.Ledger) ledger.Ledger
+	// Many is how many cursors there are in tests of more than one page; 0: 3500. A driver whose pages are made of bytes
+	// tests those itself, and may say less here where its store is slow.
+	Many int
 }
 
 // Run runs the suite.
