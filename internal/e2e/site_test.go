@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long a test waits for what must come. It is far above what it takes on a busy machine.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // site is a folder with a configuration and the databases of one test; its archive may be shared.
 type site struct {
