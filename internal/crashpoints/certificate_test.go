@@ -18,6 +18,7 @@ import (
 type scenario struct {
 	name  string
 	pace  int            // see site
+	lost  bool           // see site
 	begin func(*site)    // brings a site to the beginning of the transition; nothing is cut
 	act   func(*process) // the transition, made by the process that is cut
 	acted func(*site)    // what is to be seen right after it, when nothing was cut; may be nil
@@ -121,7 +122,7 @@ func begin(t *testing.T, sc scenario) *beginning {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := open(t, b.dir, b.root, sc.pace)
+		s := open(t, b.dir, b.root, sc)
 		sc.begin(s)
 		b.story = s.story
 		b.rows = map[string]table{}
@@ -140,7 +141,7 @@ func (b *beginning) run(t *testing.T, f func(s *site)) {
 	copySite(t, dir, b.dir)
 	synctest.Test(t, func(t *testing.T) {
 		pass(time.Until(b.at))
-		s := open(t, dir, b.root, b.sc.pace)
+		s := open(t, dir, b.root, b.sc)
 		s.story = b.story
 		f(s)
 	})

@@ -104,7 +104,7 @@ func (p *process) pool() {
 	stop := p.start()
 	defer stop()
 	for range 600 {
-		pass(100 * time.Millisecond)
+		pass(97 * time.Millisecond)
 		if p.died() || p.s.idle() {
 			return
 		}
@@ -115,7 +115,11 @@ func (p *process) pool() {
 // queue is empty.
 func (s *site) recover(what string, happened func() bool) {
 	s.t.Helper()
-	p := s.process("recovery", nil)
+	p := s.process("recovery", nil, func(o *replay.Options) {
+		if !s.lost {
+			o.StuckAfter = time.Hour // no message may be lost where nobody has lost one
+		}
+	})
 	stop := p.start()
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := make(chan error, 1)

@@ -48,11 +48,11 @@ func scenarios() []scenario {
 			must: []string{"ledger.Segment", "ledger.PutRows"},
 		},
 		{
-			name: "interim fold", begin: (*site).toInterim, act: interim, acted: (*site).halfShown, end: (*site).endsFinished,
+			name: "interim fold", lost: true, begin: (*site).toInterim, act: interim, acted: (*site).halfShown, end: (*site).endsFinished,
 			must: []string{"ledger.Insert", "ledger.PutRows", "ledger.Write"},
 		},
 		{
-			name: "finish", begin: (*site).toFinish, act: finish, end: (*site).endsFinished,
+			name: "finish", lost: true, begin: (*site).toFinish, act: finish, end: (*site).endsFinished,
 			must: []string{"ledger.Write", "archive.MergeTags", "ledger.Purge", "ledger.ReleaseLease"},
 		},
 		{
@@ -64,11 +64,11 @@ func scenarios() []scenario {
 			must: []string{"ledger.Write"},
 		},
 		{
-			name: "redrive", command: true, begin: (*site).toRedrive, act: redrive(), again: redriveAgain, end: (*site).endsRedriven,
+			name: "redrive", command: true, lost: true, begin: (*site).toRedrive, act: redrive(), again: redriveAgain, end: (*site).endsRedriven,
 			must: []string{"archive.Stat", "ledger.Reopen", "ledger.Write", "queue.Send", "queue.Delete"},
 		},
 		{
-			name: "redrive of one", command: true, begin: (*site).toRedrive, act: redrive(badKeys[1]), again: redriveAgain, end: (*site).endsRedriven,
+			name: "redrive of one", command: true, lost: true, begin: (*site).toRedrive, act: redrive(badKeys[1]), again: redriveAgain, end: (*site).endsRedriven,
 			must: []string{"ledger.Cursor", "ledger.Reopen"},
 		},
 		{
@@ -80,7 +80,7 @@ func scenarios() []scenario {
 			must: []string{"queue.Receive", "queue.Send", "queue.Delete"},
 		},
 		{
-			name: "lost messages", begin: (*site).toLost, act: bringBack, end: (*site).endsFinished,
+			name: "lost messages", lost: true, begin: (*site).toLost, act: bringBack, end: (*site).endsFinished,
 			must: []string{"queue.Send"},
 		},
 		{
@@ -232,7 +232,6 @@ func (s *site) toPoison() {
 	s.few()
 	s.put(badKeys[0], corrupt())
 	s.running()
-	s.dropMessages("logs/dns/2")
 }
 
 // toFold is a replay with everything read.

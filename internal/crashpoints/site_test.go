@@ -30,7 +30,8 @@ type site struct {
 	work   *sqlitequeue.Queue
 	dead   *sqlitequeue.Queue
 	files  *dirarchive.Archive
-	pace   int // bytes that a read of an object gives, each a second; 0: all at once
+	pace   int  // bytes that a read of an object gives, in about two seconds each; 0: all at once
+	lost   bool // messages are lost on the way, so that the watcher must find that out
 	story
 }
 
@@ -45,10 +46,10 @@ type story struct {
 }
 
 // open opens the site that lies in dir, with the archive in root.
-func open(t *testing.T, dir, root string, pace int) *site {
+func open(t *testing.T, dir, root string, sc scenario) *site {
 	t.Helper()
 	ctx := context.Background()
-	s := &site{t: t, root: root, pace: pace, story: story{objects: map[string][][]string{}, before: map[string]table{}}}
+	s := &site{t: t, root: root, pace: sc.pace, lost: sc.lost, story: story{objects: map[string][][]string{}, before: map[string]table{}}}
 	closing := func(f func() error) {
 		t.Cleanup(func() {
 			if err := f(); err != nil {
@@ -130,7 +131,7 @@ type pacedBody struct {
 }
 
 func (b pacedBody) Read(p []byte) (int, error) {
-	pass(1900 * time.Millisecond) // never at the same moment as a heartbeat
+	pass(1917 * time.Millisecond) // never at the same moment as anything else
 	return b.ReadCloser.Read(p[:min(len(p), b.n)])
 }
 
