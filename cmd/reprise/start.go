@@ -39,6 +39,9 @@ func (c *startCommand) Run(e *environment) error {
 	if narrow.Until, err = parseTime(c.Until); err != nil {
 		return fmt.Errorf("%w: --until: %w", app.ErrUsage, err)
 	}
+	if c.FoldEvery < 0 {
+		return fmt.Errorf("%w: --fold-every: %v is below 0; use a time such as 1m, or leave it out", app.ErrUsage, c.FoldEvery)
+	}
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
 		return err

@@ -231,6 +231,7 @@ func TestBadArguments(t *testing.T) {
 		{"start --prefix other/", []string{"archive.prefix", `"other/" does not begin with "logs/"`}},
 		{"start --cutover never", []string{"--cutover", `"never"`}},
 		{"start --fold-every soon", []string{"--fold-every", `"soon"`}},
+		{"start --fold-every=-1s", []string{"--fold-every", "-1s is below 0"}},
 		{"start --gate rows", []string{`"rows"`, "rows -1%"}},
 		{"start shop", []string{"unexpected argument shop"}},
 		{"start --protcol shop", []string{"--protcol", "--protocol"}},
