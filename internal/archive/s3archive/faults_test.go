@@ -266,6 +266,30 @@ func stalling(t *testing.T, base string, after int64, which func(n int64) bool) 
 	})
 }
 
+// A server that answers with other bytes than those asked for must not be believed.
+func TestWrongRange(t *testing.T) {
+	t.Parallel()
+	base := realservers.S3(t)
+	s := newStore(t, base)
+	s.Put(t, "dns/a", []byte("0123456789"))
+	for _, wrong := range []string{"", "bytes 4-9/10", "bytes 5-9/11", "bytes 5-8/10", "bytes 5-9/*", "bytes 0-4/5", "5-9"} {
+		a := s.through(t, client(t, proxy(t, base, func(_ int64, r *http.Response) { r.Header.Set("Content-Range", wrong) })))
+		_, err := a.Open(t.Context(), archive.OpenParams{Key: "dns/a", Offset: 5})
+		if err == nil || !strings.Contains(err.Error(), "from byte 5 on") || !strings.Contains(err.Error(), "dns/a") {
+			t.Errorf("range %q: %v", wrong, err)
+		}
+	}
+	chunked := s.through(t, client(t, proxy(t, base, func(_ int64, r *http.Response) {
+		r.ContentLength = -1
+		r.Header.Del("Content-Length")
+	})))
+	for _, offset := range []int64{0, 5} {
+		if _, err := chunked.Open(t.Context(), archive.OpenParams{Key: "dns/a", Offset: offset}); err == nil || !strings.Contains(err.Error(), "how long") {
+			t.Errorf("an answer without a length: %v", err)
+		}
+	}
+}
+
 func TestStall(t *testing.T) {
 	t.Parallel()
 	url := realservers.S3(t)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -165,5 +166,36 @@ func TestTagRate(t *testing.T) {
 	}
 	if tags, err := a.Tags(t.Context(), "dns/a"); err != nil || tags["k"] != "1" {
 		t.Errorf("tags %v, %v", tags, err)
+	}
+}
+
+// A tag write costs more than anything else of an object, so none is made that changes nothing.
+func TestTagsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	url := realservers.S3(t)
+	s := newStore(t, url)
+	s.Put(t, "dns/a", nil)
+	var writes atomic.Int64
+	a := s.faulty(t, url, realservers.Faults{Only: func(r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			writes.Add(1)
+		}
+		return false
+	}}, patient)
+	for i, tt := range []struct {
+		set    map[string]string
+		remove []string
+		writes int64
+	}{
+		{nil, []string{"k"}, 0},
+		{map[string]string{"k": "v"}, nil, 1},
+		{map[string]string{"k": "v"}, []string{"other"}, 1},
+		{map[string]string{"k": "w"}, nil, 2},
+		{nil, []string{"k"}, 3},
+		{nil, []string{"k"}, 3},
+	} {
+		if err := a.MergeTags(t.Context(), "dns/a", tt.set, tt.remove); err != nil || writes.Load() != tt.writes {
+			t.Errorf("step %d: %d writes, %v, want %d", i, writes.Load(), err, tt.writes)
+		}
 	}
 }

@@ -121,8 +121,8 @@ var errNoKey = fmt.Errorf("%w: a key must not be empty", archive.ErrNotFound)
 
 // quoted gives an ETag the form of S3's own: some implementations leave the quotes out in a listing or in a header.
 func quoted(etag *string) string {
-	if etag == nil || *etag == "" {
-		return ""
+	if etag == nil || *etag == "" || strings.HasPrefix(*etag, "W/") { // the last: a proxy's own
+		return aws.ToString(etag)
 	}
 	return `"` + strings.Trim(*etag, `"`) + `"`
 }

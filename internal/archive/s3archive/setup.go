@@ -30,6 +30,9 @@ type Report struct {
 func (a *Archive) Ensure(ctx context.Context, create bool) (Report, error) {
 	var r Report
 	err := a.reach(ctx)
+	if errors.Is(err, ErrDenied) && create {
+		err = fmt.Errorf("%w (or the name is taken by another account: choose another aws.bucket)", err)
+	}
 	if !errors.Is(err, ErrNoBucket) || !create {
 		return r, a.about("looking for", err)
 	}
