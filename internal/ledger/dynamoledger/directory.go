@@ -29,6 +29,12 @@ func (p place) partition() string {
 	return fmt.Sprintf("%s#%d#%s#%s#%s", p.protocol, p.generation, p.statistic, p.day, p.part)
 }
 
+// dayOf is the day in the name of a partition.
+func dayOf(partition string) string {
+	fields := strings.SplitN(partition, "#", 5)
+	return fields[min(3, len(fields)-1)]
+}
+
 func directory(protocol string, generation int64) string {
 	return fmt.Sprintf("%s#%d", protocol, generation)
 }
@@ -118,20 +124,18 @@ func (l *Ledger) placesOf(ctx context.Context, p ledger.RowsParams) (list []plac
 	if p.Base != 0 {
 		prefixes = append(prefixes, fmt.Sprintf("%s#base.%d.", p.Statistic, p.Base))
 	}
-	var queries []*dynamodb.QueryInput
 	for _, prefix := range prefixes {
-		queries = append(queries, query(l.tables.Stats, directory(p.Protocol, p.Generation), prefix))
-	}
-	for page, err := range l.pages(ctx, queries...) {
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range page {
-			at, err := placeOf(p.Protocol, p.Generation, (&reader{item: i}).key(sortKey))
+		for page, err := range l.partition(ctx, l.tables.Stats, directory(p.Protocol, p.Generation), prefix) {
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, at)
+			for _, i := range page {
+				at, err := placeOf(p.Protocol, p.Generation, (&reader{item: i}).key(sortKey))
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, at)
+			}
 		}
 	}
 	return list, nil

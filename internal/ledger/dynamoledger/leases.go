@@ -110,7 +110,7 @@ func (l *Ledger) Progress(ctx context.Context, replay string) ([]ledger.Progress
 }
 
 func (l *Ledger) progress(ctx context.Context, replay string) (all []ledger.Progress, _ error) {
-	for page, err := range l.pages(ctx, query(l.tables.Meta, progressPartition+replay, "")) {
+	for page, err := range l.partition(ctx, l.tables.Meta, progressPartition+replay, "") {
 		if err != nil {
 			return nil, err
 		}

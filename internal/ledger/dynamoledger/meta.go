@@ -95,8 +95,7 @@ func (l *Ledger) one(ctx context.Context, partition, name string, record any, ve
 // list reads the records of a partition in the order of their names.
 func list[T any](ctx context.Context, l *Ledger, partition string, setVersion func(*T, int64)) ([]T, error) {
 	var all []T
-	q := query(l.tables.Meta, partition, "")
-	for page, err := range l.pages(ctx, q) {
+	for page, err := range l.partition(ctx, l.tables.Meta, partition, "") {
 		if err != nil {
 			return nil, err
 		}

@@ -167,13 +167,14 @@ func (l *Ledger) Rows(ctx context.Context, p ledger.RowsParams) iter.Seq2[ledger
 			fail(err)
 			return
 		}
-		days := make(map[string]string, len(places)) // by partition
-		list := make([]*dynamodb.QueryInput, len(places))
-		for n, at := range places {
-			days[at.partition()] = at.day
-			list[n] = query(l.tables.Stats, at.partition(), "")
+		list := func(yield func(*dynamodb.QueryInput) bool) {
+			for _, at := range places {
+				if !yield(query(l.tables.Stats, at.partition(), "")) {
+					return
+				}
+			}
 		}
-		for page, err := range l.pages(ctx, list...) {
+		for page, err := range l.pages(ctx, queries, list) {
 			if err != nil {
 				fail(err)
 				return
@@ -181,7 +182,7 @@ func (l *Ledger) Rows(ctx context.Context, p ledger.RowsParams) iter.Seq2[ledger
 			for _, i := range page {
 				r := reader{item: i}
 				row := ledger.Row{
-					Statistic: p.Statistic, Day: days[r.key(partitionKey)], Key: r.key(sortKey),
+					Statistic: p.Statistic, Day: dayOf(r.key(partitionKey)), Key: r.key(sortKey),
 					Dims: r.bytes(dims), Measures: r.bytes(measures), State: r.bytes(stateOfRow),
 				}
 				if r.err != nil {
@@ -207,7 +208,7 @@ func (l *Ledger) Purge(ctx context.Context, p ledger.PurgeParams, limit int) (in
 }
 
 func (l *Ledger) purge(ctx context.Context, p ledger.PurgeParams, limit int) (removed int, _ error) {
-	for page, err := range l.pages(ctx, query(l.tables.Stats, directory(p.Protocol, p.Generation), "")) {
+	for page, err := range l.partition(ctx, l.tables.Stats, directory(p.Protocol, p.Generation), "") {
 		if err != nil {
 			return removed, err
 		}

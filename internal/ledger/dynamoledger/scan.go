@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,8 +14,12 @@ import (
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
-// queries is how many queries of one read run at once. Each has a page of at most 1 MiB in hand.
-const queries = 8
+// How many queries of one read run at once. Each has a page in hand: 1 MiB of items, several in memory. A fold reads
+// partials in every slot of a worker, and spends its time with merging them.
+const (
+	queries        = 8
+	contentQueries = 2
+)
 
 // Scan yields the cursors that p names: the queries of all shards, some at once, consistent. It reads all cursors of the
 // replay, or all parts of the fold, whatever it yields, and with their partials, whatever it returns of them: one read
@@ -25,7 +30,11 @@ func (l *Ledger) Scan(ctx context.Context, p ledger.ScanParams) iter.Seq2[ledger
 			yield(ledger.Cursor{}, err)
 			return
 		}
-		for page, err := range l.pages(ctx, l.scanQueries(p)...) {
+		width := queries
+		if p.Partials {
+			width = contentQueries
+		}
+		for page, err := range l.pages(ctx, width, slices.Values(l.scanQueries(p))) {
 			if err != nil {
 				yield(ledger.Cursor{}, l.explain(err, l.tables.Cursors, "scanning the cursors of %s", p.Replay))
 				return
@@ -86,7 +95,7 @@ func (l *Ledger) Summarize(ctx context.Context, replay string) (ledger.Summary, 
 	for _, q := range list {
 		q.ProjectionExpression = &forSummary
 	}
-	for page, err := range l.pages(ctx, list...) {
+	for page, err := range l.pages(ctx, queries, slices.Values(list)) {
 		for _, i := range page {
 			if err == nil {
 				err = summarize(&s, i)
@@ -146,16 +155,21 @@ func query(table, partition, prefix string) *dynamodb.QueryInput {
 	return q
 }
 
-// pages runs the queries, some at once, and yields their pages in no certain order; its last yield may be an error.
-// Nothing is left running, and no query is under way, when it has returned.
-func (l *Ledger) pages(ctx context.Context, list ...*dynamodb.QueryInput) iter.Seq2[[]item, error] {
+// partition reads one partition, or what of it has sort keys with a prefix, page by page.
+func (l *Ledger) partition(ctx context.Context, table, partition, prefix string) iter.Seq2[[]item, error] {
+	return l.pages(ctx, 1, slices.Values([]*dynamodb.QueryInput{query(table, partition, prefix)}))
+}
+
+// pages runs queries, so many at once, and yields their pages in no certain order; its last yield may be an error. A query
+// is taken from list when its turn comes, by another goroutine. Nothing is left running when it has returned.
+func (l *Ledger) pages(ctx context.Context, width int, list iter.Seq[*dynamodb.QueryInput]) iter.Seq2[[]item, error] {
 	return func(yield func([]item, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		group, inner := errgroup.WithContext(ctx)
 		found, jobs := make(chan []item), make(chan *dynamodb.QueryInput)
 		group.Go(func() error {
 			defer close(jobs)
-			for _, q := range list {
+			for q := range list {
 				select {
 				case jobs <- q:
 				case <-inner.Done():
@@ -164,7 +178,7 @@ func (l *Ledger) pages(ctx context.Context, list ...*dynamodb.QueryInput) iter.S
 			}
 			return nil
 		})
-		for range min(queries, len(list)) {
+		for range width {
 			group.Go(func() error {
 				for q := range jobs {
 					if err := l.run(inner, q, found); err != nil {
