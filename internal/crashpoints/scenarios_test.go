@@ -347,7 +347,8 @@ func (s *site) toRollBack() {
 	s.earlier()
 }
 
-// toCancel is a replay in a state, with all that it can leave behind: tags, segments, rows, and an object in work.
+// toCancel is a replay in a state, with all that it can leave behind: tags, segments, rows of a fold and of
+// the live side, and an object in work.
 func (s *site) toCancel(state ledger.State) {
 	ctx := context.Background()
 	s.large()
@@ -376,6 +377,10 @@ func (s *site) toCancel(state ledger.State) {
 		dies("ledger.PutRows", 0).pool()
 		pass(leaseFor)
 	}
+	live := ledger.Part{Protocol: "dns", Generation: 2, Name: "live.1"}
+	s.check(s.ledger.PutRows(ctx, live, []ledger.Row{{
+		Statistic: statistic, Day: "-", Key: `["a"]`, Dims: []byte(`["a"]`), Measures: []byte(`{}`), State: []byte("x"),
+	}}))
 	if r := s.now(); r.State != state {
 		s.t.Fatalf("the replay is %s, want %s", r.State, state)
 	}
@@ -517,8 +522,12 @@ func (s *site) endsFinished() {
 	if r.Listing.Objects != int64(objects) || r.Listing.Others > 1 || r.Listing.Others != r.Listing.Unmatched {
 		s.t.Errorf("listing %+v, want %d objects", r.Listing, objects)
 	}
-	if c := s.summary(); c.Objects[ledger.Finished].Objects != int64(objects) || c.Total().Objects != int64(objects) {
+	c := s.summary()
+	if c.Objects[ledger.Finished].Objects != int64(objects) || c.Total().Objects != int64(objects) {
 		s.t.Errorf("cursors %+v, want %d FINISHED", c.Objects, objects)
+	}
+	if r.FoldEvery == 0 && (r.Fold.Number != 1 || c.Parts[1][ledger.Finished] != int64(len(r.Fold.Parts))) {
+		s.t.Errorf("fold %d, parts %v, want one fold that is whole", r.Fold.Number, c.Parts)
 	}
 	for name, rows := range s.before {
 		if p := s.protocol(name); len(p.Gens) != 2 || p.Previous != s.served {
@@ -550,6 +559,7 @@ func (s *site) endsLeftOut() {
 		if task, err := queue.DecodeTask(m.Body); err != nil || task.Key != badKeys[0] {
 			s.t.Errorf("dead letter %s, %v", m.Body, err)
 		}
+		s.check(s.dead.ChangeVisibility(ctx, []queue.Change{{Receipt: m.Receipt}}))
 	}
 	if len(letters) == 0 || !s.idle() {
 		s.t.Errorf("%d dead letters, want some; the queue holds %+v", len(letters), s.counts(s.work))
@@ -606,6 +616,11 @@ func (s *site) endsCancelled() {
 	}
 	s.wantNoTags()
 	s.wantQuiet(0)
+	version := s.now().Version
+	cancel(s.process("operator", nil))
+	if now := s.now().Version; now != version {
+		s.t.Errorf("cancelling again has written version %d over %d", now, version)
+	}
 	s.running()
 	if part, _ := new(s.now()).Protocol("dns"); part.Generation != 3 {
 		s.t.Errorf("the next replay fills generation %d, want 3", part.Generation)

@@ -2,11 +2,9 @@ package replay_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"testing"
-	"time"
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
@@ -14,139 +12,6 @@ import (
 	"github.com/seed-56345083/reprise/queue"
 	"github.com/seed-56345083/reprise/worker"
 )
-
-// toCancel makes a replay of dns and ssl in a state, with all that it can leave behind: tags, segments, rows, objects
-// in work.
-func (s *system) toCancel(state ledger.State) (id string, before map[string]ledger.Protocol) {
-	s.t.Helper()
-	ctx := context.Background()
-	before = map[string]ledger.Protocol{"dns": s.protocol("dns"), "ssl": s.protocol("ssl")}
-	d := s.driver("starter", nil)
-	replay.PageSize(d, 2)
-	r, err := d.Start(ctx, params("dns", "ssl"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	stopped := errors.New("stopped")
-	if state == ledger.Starting { // one page is listed, and the lister dies
-		writes := 0
-		d = s.driver("starter", &tap{hook: func(c call) error {
-			if c.name == "Write" && c.after {
-				writes++
-			}
-			if writes > 0 {
-				return stopped
-			}
-			return nil
-		}}, noLease)
-		replay.PageSize(d, 2)
-		if err := d.Continue(ctx, r.ID, nil); !errors.Is(err, stopped) || s.replay(r.ID).Listing.Objects != 2 {
-			s.t.Fatalf("Continue = %v", err)
-		}
-
-	} else if err := d.Continue(ctx, r.ID, nil); err != nil {
-		s.t.Fatal(err)
-	}
-	tasks(s.t, s.work)
-	id = r.ID
-	first := ledger.CursorID{Replay: id, Key: "logs/dns/1"}
-	if err := s.ledger.PutSegment(ctx, first, ledger.Segment{Epoch: 1, To: 2, Bytes: 1}, []byte("x")); err != nil {
-		s.t.Fatal(err)
-	}
-	part, _ := r.Protocol("dns")
-	rows := []ledger.Row{{Statistic: "queries", Day: "-", Key: `["a"]`, Dims: []byte(`["a"]`), Measures: []byte(`{}`), State: []byte("x")}}
-	for _, name := range []string{ledger.BasePart(1, 0), "live.1"} {
-		if err := s.ledger.PutRows(ctx, ledger.Part{Protocol: "dns", Generation: part.Generation, Name: name}, rows); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	switch state {
-	case ledger.Running:
-		s.claim(first, 0, time.Now().Add(time.Hour))
-	case ledger.Paused:
-		if _, err := s.driver("starter", nil).Pause(ctx, id); err != nil {
-			s.t.Fatal(err)
-		}
-	case ledger.Folding:
-		for _, key := range []string{"logs/dns/1", "logs/dns/2", "logs/dns/3", "logs/ssl/1"} {
-			s.finishObject(id, key)
-		}
-		look(s.t, s.driver("starter", nil))
-		tasks(s.t, s.work)
-	}
-	if now := s.replay(id); now.State != state {
-		s.t.Fatalf("the replay is %s, want %s", now.State, state)
-	}
-	return id, before
-}
-
-// TestCancelCut cuts a cancel off at each of its calls, in each state, in four ways; the watcher, or a second cancel,
-// comes to the end. The points are those that a cancel reaches.
-func TestCancelCut(t *testing.T) {
-	t.Parallel()
-	for _, state := range []ledger.State{ledger.Starting, ledger.Running, ledger.Paused, ledger.Folding} {
-		for name, c := range cuts {
-			t.Run(string(state)+" "+name, func(t *testing.T) {
-				t.Parallel()
-				s := newSystem(t)
-				for _, key := range []string{"logs/dns/1", "logs/dns/2", "logs/dns/3", "logs/ssl/1"} {
-					s.put(key, "a", "b")
-				}
-				s.replayed("dns", "ssl")
-				for reached := true; reached; c.at++ {
-					reached = cancelCut(t, s, state, c)
-				}
-				t.Logf("%d points", c.at-1)
-				if c.at < 20 {
-					t.Errorf("only %d points: the cancel was not cut at all its calls", c.at-1)
-				}
-				epoch := s.protocol("dns").Epoch
-				r := s.replayed("dns", "ssl")
-				if part, _ := r.Protocol("dns"); part.Generation != epoch+1 {
-					t.Errorf("the next replay fills generation %d, want %d", part.Generation, epoch+1)
-				}
-				s.wantRows("dns", 0, map[string]int{"a": 3, "b": 3})
-				s.wantRows("ssl", 0, map[string]int{"a": 1, "b": 1})
-				if p := s.protocol("dns"); p.Previous != 1 {
-					t.Errorf("previous is %d, want the first", p.Previous)
-				}
-			})
-		}
-	}
-}
-
-func cancelCut(t *testing.T, s *system, state ledger.State, c cut) bool {
-	ctx := context.Background()
-	id, before := s.toCancel(state)
-	tap, reached := c.tap()
-	r, err := s.operator(tap, noLease).Cancel(ctx, id)
-	switch {
-	case err != nil && (!reached() || !errors.Is(err, errCut)):
-		t.Fatalf("point %d: %v", c.at, err)
-	case !reached() && !r.Cleaned:
-		t.Errorf("an uncut cancel has not come to its end: %+v", r)
-	}
-	second := s.operator(nil, noLease)
-	if c.at%2 == 0 || s.replay(id).State != ledger.Cancelled {
-		if r, err := second.Cancel(ctx, id); err != nil || !r.Cleaned || r.State != ledger.Cancelled {
-			t.Fatalf("point %d: cancelling again: %+v, %v", c.at, r, err)
-		}
-	}
-	until(t, "the watcher", func() bool {
-		look(t, second)
-		return s.replay(id).Cleaned && len(s.protocol("dns").Purging)+len(s.protocol("ssl").Purging) == 0
-	})
-	s.wantCancelled(id, before)
-	s.wantRows("dns", 0, map[string]int{"a": 3, "b": 3})
-	version := s.replay(id).Version
-	if again, err := second.Cancel(ctx, id); err != nil || again.Version != version {
-		t.Errorf("cancelling what is cancelled: %+v, %v", again, err)
-	}
-	if t.Failed() {
-		t.Fatalf("at point %d", c.at)
-	}
-	return reached()
-}
 
 // TestCancelRefused: what readers read is past cancelling; nothing of it changes.
 func TestCancelRefused(t *testing.T) {

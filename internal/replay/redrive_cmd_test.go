@@ -2,11 +2,9 @@ package replay_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,74 +124,6 @@ func TestRedrive(t *testing.T) {
 		_, err := d.Redrive(ctx, r.ID, nil, dry)
 		wantError(t, err, replay.ErrState, "FINISHED")
 	}
-}
-
-// TestRedriveCut cuts a redrive of two objects off at each of its calls, in four ways, and repeats it: the replay
-// finishes with all rows, and no message is left anywhere.
-func TestRedriveCut(t *testing.T) {
-	t.Parallel()
-	for name, c := range cuts {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSystem(t)
-			moved := s.movable()
-			s.put("logs/dns/1", "a", "b")
-			s.workers()
-			for reached := true; reached; c.at++ {
-				reached = redriveCut(t, s, c, moved)
-			}
-			t.Logf("%d points", c.at-1)
-			if c.at < 20 {
-				t.Errorf("only %d points: the redrive was not cut at all its calls", c.at-1)
-			}
-		})
-	}
-}
-
-func redriveCut(t *testing.T, s *system, c cut, moved *atomic.Int64) bool {
-	ctx := context.Background()
-	keys := badKeys[:2]
-	for _, key := range keys {
-		s.corrupt(key)
-	}
-	r := s.running("dns")
-	s.done(r.ID)
-	s.accept(r.ID, 2)
-	for _, key := range keys {
-		s.put(key, "c")
-	}
-	if c.at%2 == 0 {
-		keys = nil
-	}
-	tap, reached := c.tap()
-	if _, err := s.operator(tap, noLease).Redrive(ctx, r.ID, keys, false); err != nil && (!reached() || !errors.Is(err, errCut)) {
-		t.Fatalf("point %d: %v", c.at, err)
-	}
-	again := s.operator(nil, noLease)
-	if _, err := again.Redrive(ctx, r.ID, keys, false); err != nil {
-		t.Fatalf("point %d: redriving again: %v", c.at, err)
-	}
-	if now := s.replay(r.ID); now.Accepted != nil {
-		t.Errorf("point %d: accepted %+v", c.at, now.Accepted)
-	}
-	s.watch(again, r.ID, ledger.Finished)
-	look(t, again)
-	s.wantFinished(r.ID)
-	s.wantRows("dns", 0, map[string]int{"a": 1, "b": 1, "c": 2})
-	s.still()
-	moved.Add(int64(3 * time.Minute)) // a walk that was cut off gives what it had in hand back
-	until(t, "the dead letters", func() bool {
-		look(t, again)
-		n, err := s.dead.Counts(ctx)
-		return err == nil && n.Idle()
-	})
-	if cert, err := again.Certify(ctx, r.ID, nil); err != nil || !cert.Closes() || cert.Objects.LeftOut != 0 || cert.Objects.Finished != 3 {
-		t.Errorf("point %d: certificate %+v, %v", c.at, cert, err)
-	}
-	if t.Failed() {
-		t.Fatalf("at point %d", c.at)
-	}
-	return reached()
 }
 
 // accept records a word for n objects, and lets nothing follow from it yet.
