@@ -18,6 +18,7 @@ type CheckParams struct {
 	Prefix string // below which everything is tried
 	Tags   bool   // objects will be tagged
 	Write  bool   // objects will be put
+	Delete bool   // objects will be deleted
 }
 
 // Finding is one permission that was tried.
@@ -50,6 +51,9 @@ func (a *Archive) Check(ctx context.Context, p CheckParams) ([]Finding, error) {
 	}
 	if p.Write {
 		try(actionPut, missing, func() error { return a.tryPut(ctx, missing) })
+	}
+	if p.Delete {
+		try(actionDelete, missing, func() error { return a.tryDelete(ctx, missing) })
 	}
 	return findings, ctx.Err()
 }
@@ -108,4 +112,12 @@ func (a *Archive) tryPut(ctx context.Context, key string) error {
 		return fmt.Errorf("taking away the empty object that the server should not have written: %w", err)
 	}
 	return nil
+}
+
+// tryDelete deletes nothing: there is no object. The condition keeps a bucket with versions from marking it as deleted.
+func (a *Archive) tryDelete(ctx context.Context, key string) error {
+	_, err := awsapi.CallFor(ctx, a.limits.call, func(ctx context.Context) (*s3.DeleteObjectOutput, error) {
+		return a.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &a.bucket, Key: &key, IfMatch: aws.String("*")})
+	})
+	return err
 }

@@ -16,7 +16,7 @@ import (
 // ErrNoBucket says that there is no bucket of that name.
 var ErrNoBucket = errors.New("bucket does not exist")
 
-var errNoBucket = fmt.Errorf("%w: check aws.bucket, or create it with reprise init --aws", ErrNoBucket)
+var errNoBucket = fmt.Errorf("%w: check aws.bucket, or create it with reprise init --aws --create-bucket", ErrNoBucket)
 
 // ErrDenied says that a policy refuses an action.
 var ErrDenied = errors.New("denied")
@@ -28,6 +28,7 @@ const (
 	actionGetTags    = "s3:GetObjectTagging"
 	actionPutTags    = "s3:PutObjectTagging"
 	actionPut        = "s3:PutObject"
+	actionDelete     = "s3:DeleteObject"
 	actionDeleteTags = "s3:DeleteObjectTagging"
 )
 

@@ -61,10 +61,10 @@ func TestCheck(t *testing.T) {
 			for _, k := range keys {
 				s.Put(t, k, []byte(strings.TrimPrefix(k, "dns/empty")))
 			}
-			p := s3archive.CheckParams{Prefix: "dns/", Tags: true, Write: true}
-			want := 6
+			p := s3archive.CheckParams{Prefix: "dns/", Tags: true, Write: true, Delete: true}
+			want := 7
 			if name == "moto" { // breaks down over the tags of an object that is not there
-				p.Tags, want = false, 3
+				p.Tags, want = false, 4
 			}
 			findings, err := s.Check(t.Context(), p)
 			if err != nil || len(findings) != want {

@@ -1,0 +1,31 @@
+package sqsqueue_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed-56345083/reprise/internal/realservers"
+	"github.com/seed-56345083/reprise/queue"
+)
+
+// TestCheck: everything is allowed here, and trying it sends and receives nothing.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	client := clientOf(t, realservers.SQS(t))
+	work, _ := pair(t, client, 10)
+	check(t, work.Send(t.Context(), []queue.Outgoing{{Body: []byte("real")}}))
+	findings := work.Check(t.Context())
+	for _, f := range findings {
+		if f.Err != nil {
+			t.Errorf("%s: %v", f.Action, f.Err)
+		}
+	}
+	if len(findings) != 6 {
+		t.Errorf("%d findings: %v", len(findings), findings)
+	}
+	messages, err := work.Receive(t.Context(), queue.ReceiveParams{Max: 10, Visibility: time.Minute})
+	check(t, err)
+	if len(messages) != 1 || string(messages[0].Body) != "real" || messages[0].Receives != 1 {
+		t.Errorf("afterwards the queue has %+v, want its one message, never received", messages)
+	}
+}
