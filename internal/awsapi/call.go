@@ -89,9 +89,12 @@ type history struct {
 	unclear bool  // an attempt may have been carried out
 }
 
-// add takes an attempt's error. Only a refusal with a name says that nothing was done.
+// add takes an attempt's error. Only a refusal with a name says that nothing was done. An attempt that the end of the
+// call cut short says less than the one before it.
 func (h *history) add(err error) {
-	h.last = err
+	if h.last == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		h.last = err
+	}
 	if status := StatusCode(err); ErrorCode(err) == "" || status < 400 || status >= 500 {
 		h.unclear = true
 	}

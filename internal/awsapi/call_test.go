@@ -115,6 +115,16 @@ func TestCallRefused(t *testing.T) {
 	if _, err := awsapi.CallFor(context.Background(), 300*time.Millisecond, slow); !awsapi.Throttled(err) || awsapi.Unclear(err) {
 		t.Errorf("throttled to the end: %v", err)
 	}
+	late, _ := queues(t, func(w http.ResponseWriter, r *http.Request, n int64) {
+		if n == 1 {
+			refuse(w, http.StatusBadRequest, "ThrottlingException")
+			return
+		}
+		hang(r)
+	})
+	if _, err := awsapi.CallFor(context.Background(), 4*time.Second, late); awsapi.ErrorCode(err) != "ThrottlingException" {
+		t.Errorf("throttled, then cut short by the deadline: %v", err)
+	}
 	mixed, _ := queues(t, func(w http.ResponseWriter, _ *http.Request, n int64) {
 		if n == 1 {
 			refuse(w, http.StatusInternalServerError, "InternalFailure")
