@@ -12,5 +12,7 @@
 //	client := s3archive.Client(config, "")
 //	a, err := s3archive.New(s3archive.Options{Client: client, Bucket: "my-log-archive", TagRate: 50})
 //
-// [Archive.Ensure] makes a bucket, [Archive.Check] tells which permissions are missing.
+// It takes s3:ListBucket, s3:GetObject and, for the mirror of tags, s3:GetObjectTagging, s3:PutObjectTagging and
+// s3:DeleteObjectTagging (when no tag is left). [Archive.Ensure] makes a bucket, [Archive.Check] tells which permissions
+// are missing.
 package s3archive
