@@ -6,8 +6,9 @@
 //	l := faults.Ledger(real, plan)
 //
 // A [Plan] decides call by call. [Random] draws from a seed, which a test prints; [Cut] lets one call fail, chosen by its
-// number, so that a test goes through every point at which a crash can happen: [Count] tells how many there are. Without
-// a fault a decorator passes its contract's suite.
+// number, and [At] by its name and number, so that a test goes through every point at which a crash can happen: [Count]
+// tells which there are. There each item of a sequence, and each read of a body, is a point. Without a fault a decorator
+// passes its contract's suite.
 //
 // It is for tests; nothing of the program imports it.
 package faults

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-56345083/reprise/internal/archive"
@@ -224,4 +227,83 @@ func TestSeedRepeats(t *testing.T) {
 			t.Fatalf("failed at %v and at %v", first, second)
 		}
 	}
+}
+
+// A point is a call's name and its number among those; under At each item of a sequence, and its end, is a call.
+func TestAtNamesAPoint(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	inner := openLedger(t)
+	cursors := make([]ledger.Cursor, 2)
+	for i := range cursors {
+		cursors[i] = ledger.Cursor{
+			CursorID: ledger.CursorID{Replay: "r", Key: fmt.Sprint(i)}, Protocol: "dns", State: ledger.Pending, StateChange: time.Unix(1, 0).UTC(),
+		}
+	}
+	if err := inner.Insert(ctx, cursors); err != nil {
+		t.Fatal(err)
+	}
+	scan := func(p *faults.Plan) (n int, err error) {
+		l := faults.Ledger(inner, p)
+		if _, err := l.Protocols(ctx); err != nil {
+			t.Errorf("another call: %v", err)
+		}
+		for _, err := range l.Scan(ctx, ledger.ScanParams{Replay: "r"}) {
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	}
+	count := faults.Count()
+	if n, err := scan(count); n != 2 || err != nil {
+		t.Fatalf("%d cursors, %v", n, err)
+	}
+	want := []string{"ledger.Protocols", "ledger.Scan", "ledger.Scan step", "ledger.Scan step", "ledger.Scan step"}
+	if got := count.Calls(); !slices.Equal(got, want) {
+		t.Fatalf("calls %v, want %v", got, want)
+	}
+	for at := range 3 {
+		p := faults.At("ledger.Scan step", at, faults.Before)
+		if n, err := scan(p); n != at || !errors.Is(err, faults.ErrInjected) || !p.Hit() {
+			t.Errorf("at step %d: %d cursors, %v, hit %t", at, n, err, p.Hit())
+		}
+	}
+	p := faults.At("ledger.Scan step", 3, faults.Before)
+	if _, err := scan(p); err != nil || p.Hit() {
+		t.Errorf("a point that is not reached: %v, hit %t", err, p.Hit())
+	}
+}
+
+// A process that sleeps makes no call until it is woken, and then the one at which it stood.
+func TestSleep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		inner := openLedger(t)
+		p := faults.At("ledger.Write", 0, faults.Sleep)
+		l := faults.Ledger(inner, p)
+		written, read := make(chan error, 1), make(chan error, 1)
+		go func() { written <- l.Write(ctx, ledger.Writes{Protocols: []ledger.Protocol{{Name: "dns", Epoch: 1}}}) }()
+		for !p.Hit() {
+			<-time.After(time.Second)
+		}
+		go func() {
+			_, err := l.Protocols(ctx)
+			read <- err
+		}()
+		<-time.After(time.Hour)
+		if r, err := inner.Protocol(ctx, "dns"); err != nil || r.Version != 0 || len(written)+len(read) > 0 {
+			t.Errorf("while it sleeps: %+v, %v, %d calls have ended", r, err, len(written)+len(read))
+		}
+		p.Wake()
+		if err := errors.Join(<-written, <-read); err != nil {
+			t.Error(err)
+		}
+		if r, err := inner.Protocol(ctx, "dns"); err != nil || r.Version != 1 {
+			t.Errorf("when it is awake: %+v, %v", r, err)
+		}
+		p.Wake() // nobody sleeps
+	})
 }
