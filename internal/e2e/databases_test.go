@@ -2,14 +2,10 @@ package e2e_test
 
 import (
 	"database/sql"
-	"encoding/json"
-	"maps"
 	"path/filepath"
-	"slices"
 
 	_ "modernc.org/sqlite" // to look into the databases beside the code under test
 
-	"github.com/seed-56345083/reprise/queue"
 	"github.com/seed-56345083/reprise/queue/sqlitequeue"
 )
 
@@ -37,6 +33,9 @@ func database(s *site, file string) *sql.DB {
 // deadLetters are the objects that the dead-letter queue has letters of.
 func deadLetters(s *site) []string {
 	s.t.Helper()
+	if s.cloud != nil {
+		return keysOf(s.t, s.cloud.bodies(s.t, s.cloud.dead))
+	}
 	db := database(s, "queue.db")
 	defer func() { _ = db.Close() }() // it is asked for again and again
 	rows, err := db.QueryContext(s.t.Context(), "SELECT body FROM messages WHERE queue = 'dead-letters'")
@@ -44,20 +43,16 @@ func deadLetters(s *site) []string {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
-	keys := map[string]bool{}
+	var bodies [][]byte
 	for rows.Next() {
 		var body []byte
-		var task queue.Task
 		if err := rows.Scan(&body); err != nil {
 			s.t.Fatal(err)
 		}
-		if err := json.Unmarshal(body, &task); err != nil {
-			s.t.Errorf("a dead letter is %q", body)
-		}
-		keys[task.Key] = true
+		bodies = append(bodies, body)
 	}
 	if err := rows.Err(); err != nil {
 		s.t.Fatal(err)
 	}
-	return slices.Sorted(maps.Keys(keys))
+	return keysOf(s.t, bodies)
 }

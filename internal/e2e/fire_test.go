@@ -9,15 +9,19 @@ import (
 	"time"
 )
 
-// How much there is to do under fire.
-const (
-	fireSmall      = 28 // small objects of each of the two protocols
-	fireSmallLines = 60_000
-	fireLarge      = 2 // large objects of each
-	fireLargeLines = 300_000
-	fireHandOns    = 10 // of a large object at the least
-	fireLimit      = 4 * time.Minute
-)
+// fireHandOns is how often a large object is handed on at the least.
+const fireHandOns = 10
+
+// firePlan is how much there is to do under fire, and how much fire.
+type firePlan struct {
+	small, smallLines int // objects of each of the two protocols
+	large, largeLines int
+	lines, objects    int64         // of all protocols, at the least
+	kill              time.Duration // between two kills of workers
+	watcher           [2]int        // which of these kills hit the watcher too: every so many, and with which remainder
+	killed            int           // workers, at the least
+	limit             time.Duration
+}
 
 // TestFire is exactly once under fire: four workers of which one is killed every second, the watcher too now and then, and
 // a queue that sends one message in ten twice and loses one in twenty. The rows are those of the recount, the certificate
@@ -27,23 +31,33 @@ func TestFire(t *testing.T) {
 		t.Skip("a minute of work for all processors")
 	}
 	t.Parallel()
+	counts := []*shortCount{newShortCount("json"), newShortCount("tsv")}
+	s := newSite(t, "", "slots: 2, visibility_timeout: 2s, chunk_time: 1008ms, reserve: 1s", counts[0].protocol()+counts[1].protocol())
+	// A watcher waits for the lease of the one before, and then for ten seconds to find out that messages were lost.
+	underFire(s, counts, firePlan{
+		small: 28, smallLines: 60_000, large: 2, largeLines: 300_000, lines: 2_000_000, objects: 60,
+		kill: time.Second, watcher: [2]int{30, 6}, killed: 10, limit: 4 * time.Minute,
+	})
+}
+
+// underFire runs a replay under fire.
+func underFire(s *site, counts []*shortCount, plan firePlan) {
+	t := s.t
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-
-	counts := []*shortCount{newShortCount("json"), newShortCount("tsv")}
-	s := newSite(t, "", "slots: 2, visibility_timeout: 2s, chunk_time: 1008ms, reserve: 1s", counts[0].protocol()+counts[1].protocol())
-	large, planted := fireArchive(s, random, counts)
+	large, planted := fireArchive(s, random, counts, plan)
 	foreign := foreignTags(s)
 	s.start("--cutoff", generatedCutoff.Format(time.RFC3339))
 	meddle := startMeddler(s)
 
 	began := time.Now()
-	f := &fire{site: s, random: random, planted: len(planted)}
+	f := &fire{site: s, random: random, planted: len(planted), plan: plan}
 	f.run()
 	meddle.stop()
 	t.Logf("finished after %v: %d workers and %d watchers were killed, %d of the workers in the middle of a chunk", time.Since(began).Round(time.Second), f.workersKilled, f.watchersKilled, f.chunksKilled)
-	if f.workersKilled < 10 || f.watchersKilled == 0 {
+	if f.workersKilled < plan.killed || f.watchersKilled == 0 {
 		t.Error("too few processes were killed: make the archive larger")
 	}
 	t.Logf("of %d messages %d were sent twice and %d were lost", meddle.messages, meddle.twice, meddle.lost)
@@ -57,7 +71,7 @@ func TestFire(t *testing.T) {
 	f.stop()
 
 	checkHandOns(t, f.log(), large)
-	checkFire(s, counts, planted)
+	checkFire(s, counts, planted, plan)
 	checkForeignTags(s, foreign)
 }
 
@@ -65,6 +79,7 @@ func TestFire(t *testing.T) {
 type fire struct {
 	*site
 	random         *rand.Rand
+	plan           firePlan
 	ledger         *sql.DB
 	planted        int // objects that must fail
 	workers        []*process
@@ -88,16 +103,16 @@ func (f *fire) run() {
 		f.workers = append(f.workers, f.begin("work"))
 	}
 	f.watcher = f.begin("watch")
-	limit := time.NewTimer(fireLimit)
+	limit := time.NewTimer(f.plan.limit)
 	defer limit.Stop()
-	kill := time.NewTicker(time.Second)
+	kill := time.NewTicker(f.plan.kill)
 	defer kill.Stop()
 	look := time.NewTicker(400 * time.Millisecond)
 	defer look.Stop()
-	for seconds := 1; ; {
+	for kills := 1; ; {
 		select {
 		case <-limit.C:
-			f.t.Fatalf("waited %v for the end\n%s", fireLimit, f.site.run("status").out)
+			f.t.Fatalf("waited %v for the end\n%s", f.plan.limit, f.site.run("status").out)
 		case <-kill.C:
 			victim, busy := f.victim()
 			f.workers[victim].kill()
@@ -106,13 +121,12 @@ func (f *fire) run() {
 			}
 			f.workers[victim] = f.begin("work")
 			f.workersKilled++
-			// A watcher waits for the lease of the one before, and then for ten seconds to find out that messages were lost.
-			if seconds%30 == 6 {
+			if kills%f.plan.watcher[0] == f.plan.watcher[1] {
 				f.watcher.kill()
 				f.watcher = f.begin("watch")
 				f.watchersKilled++
 			}
-			seconds++
+			kills++
 		case <-look.C:
 			switch st := f.status(); {
 			case st.State == "FINISHED":
@@ -141,6 +155,9 @@ func (f *fire) victim() (i int, busy bool) {
 // held is how many cursors a process has in work, or has left so when it was killed.
 func (f *fire) held(p *process) (n int) {
 	f.t.Helper()
+	if f.cloud != nil {
+		return f.cloud.held(f.t, p.cmd.Process.Pid)
+	}
 	if f.ledger == nil {
 		f.ledger = database(f.site, "ledger.db")
 	}
@@ -191,7 +208,7 @@ func checkHandOns(t *testing.T, log []said, large []string) {
 }
 
 // checkFire holds certificate, objects and rows against the recount.
-func checkFire(s *site, counts []*shortCount, planted []string) {
+func checkFire(s *site, counts []*shortCount, planted []string, plan firePlan) {
 	s.t.Helper()
 	var all accounts
 	objects := int64(0)
@@ -203,7 +220,7 @@ func checkFire(s *site, counts []*shortCount, planted []string) {
 		all.Blank += c.lines.Blank
 		objects += c.objects
 	}
-	if all.Read < 2_000_000 || objects < 60 {
+	if all.Read < plan.lines || objects < plan.objects {
 		s.t.Errorf("only %d lines in %d objects", all.Read, objects)
 	}
 	got := s.certified()
@@ -223,26 +240,26 @@ func checkFire(s *site, counts []*shortCount, planted []string) {
 }
 
 // fireArchive fills the archive and names the large and the corrupt objects.
-func fireArchive(s *site, random *rand.Rand, counts []*shortCount) (large, planted []string) {
+func fireArchive(s *site, random *rand.Rand, counts []*shortCount, plan firePlan) (large, planted []string) {
 	s.t.Helper()
 	store := codings()
 	members := coding{"members", ".gz", 8000, gzipWriter}
 	for _, c := range counts {
-		for i := range fireSmall {
+		for i := range plan.small {
 			coding := store[i%len(store)]
-			s.put(fmt.Sprintf("logs/%s/small-%02d%s", c.name, i, coding.suffix), coding.encode(s.t, c.object(random, fireSmallLines, true)))
+			s.put(fmt.Sprintf("logs/%s/small-%02d%s", c.name, i, coding.suffix), coding.encode(s.t, c.object(random, plan.smallLines, true)))
 		}
-		for i := range fireLarge {
+		for i := range plan.large {
 			key, coding := fmt.Sprintf("logs/%s/large-%d.gz", c.name, i), []coding{store[1], members}[i%2]
-			s.put(key, coding.encode(s.t, c.object(random, fireLargeLines, true)))
+			s.put(key, coding.encode(s.t, c.object(random, plan.largeLines, true)))
 			large = append(large, key)
 		}
 	}
 	c := counts[0]
-	cut := store[1].encode(s.t, c.object(random, fireSmallLines, false))
-	flipped := members.encode(s.t, c.object(random, 2*fireSmallLines, false))
+	cut := store[1].encode(s.t, c.object(random, plan.smallLines, false))
+	flipped := members.encode(s.t, c.object(random, 2*plan.smallLines, false))
 	flipped[len(flipped)*7/12] ^= 0xff // in the middle of a member: in a header it might mean nothing
-	junk := slices.Concat(members.encode(s.t, c.object(random, fireSmallLines, false)), []byte("something else"))
+	junk := slices.Concat(members.encode(s.t, c.object(random, plan.smallLines, false)), []byte("something else"))
 	for i, content := range [][]byte{cut[:len(cut)*3/4], flipped, junk} {
 		key := fmt.Sprintf("logs/%s/planted-%d.gz", c.name, i)
 		s.put(key, content)

@@ -4,7 +4,9 @@ import (
 	"maps"
 	"path/filepath"
 
+	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/archive/dirarchive"
+	"github.com/seed-56345083/reprise/internal/archive/s3archive"
 )
 
 // foreignTags gives some objects tags of other people.
@@ -42,8 +44,16 @@ func checkForeignTags(s *site, foreign map[string]map[string]string) {
 	}
 }
 
-func openArchive(s *site) *dirarchive.Archive {
+// openArchive opens the site's archive beside the program.
+func openArchive(s *site) archive.Archive {
 	s.t.Helper()
+	if s.cloud != nil {
+		a, err := s3archive.New(s3archive.Options{Client: s.cloud.s3, Bucket: s.cloud.bucket})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return a
+	}
 	a, err := dirarchive.New(s.t.Context(), dirarchive.Options{Root: s.archive, Tags: filepath.Join(s.dir, "state", "tags.db")})
 	if err != nil {
 		s.t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-56345083/reprise/internal/archive/dirarchive"
 	"github.com/seed-56345083/reprise/queue"
 	"github.com/seed-56345083/reprise/queue/sqlitequeue"
 )
@@ -132,11 +131,7 @@ func checkCertificate(t *testing.T, c certificate, counts []*recount) {
 func checkTags(s *site) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	a, err := dirarchive.New(ctx, dirarchive.Options{Root: s.archive, Tags: filepath.Join(s.dir, "state", "tags.db")})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = a.Close() }()
+	a := openArchive(s)
 	objects := 0
 	for o, err := range a.List(ctx, "", "") {
 		if err != nil {

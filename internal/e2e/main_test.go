@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/seed-56345083/reprise/internal/realservers"
 )
 
 // program is the binary under test.
@@ -38,7 +40,7 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintf(os.Stderr, "e2e: building the program: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return realservers.Run(m)
 }
 
 // exitCode is how a process has ended; -1 for a signal.

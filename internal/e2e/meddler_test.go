@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/seed-56345083/reprise/queue"
-	"github.com/seed-56345083/reprise/queue/sqlitequeue"
 )
 
 // meddler sends one message in ten twice and loses one in twenty, of all that the queue has ever had.
 type meddler struct {
-	q      *sqlitequeue.Queue
+	q      queue.Queue
+	seen   map[string]bool // messages, where they have no numbers: those that it has come across
 	cancel context.CancelFunc
 	ended  chan error
 
@@ -22,14 +22,20 @@ type meddler struct {
 func startMeddler(s *site) *meddler {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
-	m := &meddler{q: openQueue(s, "work"), cancel: cancel, ended: make(chan error, 1)}
+	m := &meddler{cancel: cancel, ended: make(chan error, 1)}
+	if s.cloud != nil {
+		m.q, m.seen = s.cloud.openQueue(s.t, s.cloud.queue), map[string]bool{}
+	} else {
+		local := openQueue(s, "work")
+		s.t.Cleanup(func() { _ = local.Close() })
+		m.q = local
+	}
 	go func() { m.ended <- m.run(ctx) }()
 	s.t.Cleanup(func() {
 		cancel()
 		if err := <-m.ended; err != nil {
 			s.t.Errorf("meddling with the queue: %v", err)
 		}
-		_ = m.q.Close()
 	})
 	return m
 }
@@ -63,11 +69,10 @@ func (m *meddler) run(ctx context.Context) error {
 }
 
 func (m *meddler) meddle(ctx context.Context, message queue.Message) error {
-	n, err := strconv.ParseInt(message.ID, 10, 64) // messages are numbered
+	err := m.count(message.ID)
 	if err != nil {
 		return err
 	}
-	m.messages = max(m.messages, n)
 	switch {
 	case m.lost < m.messages/20:
 		m.lost++
@@ -82,5 +87,17 @@ func (m *meddler) meddle(ctx context.Context, message queue.Message) error {
 	if errors.Is(err, queue.ErrStaleReceipt) { // it took longer than the visibility timeout
 		return nil
 	}
+	return err
+}
+
+// count keeps the number of messages that there have been.
+func (m *meddler) count(id string) error {
+	if m.seen != nil {
+		m.seen[id] = true
+		m.messages = int64(len(m.seen))
+		return nil
+	}
+	n, err := strconv.ParseInt(id, 10, 64) // messages are numbered
+	m.messages = max(m.messages, n)
 	return err
 }

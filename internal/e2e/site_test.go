@@ -20,7 +20,8 @@ const patience = 3 * time.Minute
 type site struct {
 	t       *testing.T
 	dir     string // working folder of every process
-	archive string
+	archive string // empty on the aws backend
+	cloud   *cloud // nil on the local backend
 	// prepare changes a process before it starts; may be nil
 	prepare func(*exec.Cmd)
 }
@@ -42,12 +43,20 @@ func newSite(t *testing.T, archive, worker, protocols string) *site {
 // configure writes the configuration.
 func (s *site) configure(worker, protocols string) {
 	s.t.Helper()
-	s.write(filepath.Join(s.dir, "reprise.yaml"), fmt.Appendf(nil, "local: {dir: state, archive: %q}\nworker: {%s}\nprotocols:\n%s", s.archive, worker, protocols))
+	places := fmt.Sprintf("local: {dir: state, archive: %q}", s.archive)
+	if s.cloud != nil {
+		places = s.cloud.places()
+	}
+	s.write(filepath.Join(s.dir, "reprise.yaml"), fmt.Appendf(nil, "%s\nworker: {%s}\nprotocols:\n%s", places, worker, protocols))
 }
 
 // put writes an object of the archive.
 func (s *site) put(key string, content []byte) {
 	s.t.Helper()
+	if s.cloud != nil {
+		s.cloud.put(s.t, key, content)
+		return
+	}
 	s.write(filepath.Join(s.archive, filepath.FromSlash(key)), content)
 }
 
@@ -110,7 +119,11 @@ func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	again := time.NewTicker(30 * time.Millisecond)
+	pause := 30 * time.Millisecond
+	if s.cloud != nil { // a look takes several calls
+		pause = 300 * time.Millisecond
+	}
+	again := time.NewTicker(pause)
 	defer again.Stop()
 	for !ok() {
 		select {

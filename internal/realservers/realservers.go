@@ -34,13 +34,17 @@ var (
 )
 
 // Main runs the tests, stops the servers they started and exits: a package that uses servers calls it in its TestMain.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has more to do: it returns the exit code instead of exiting.
+func Run(m *testing.M) int {
 	managed.Store(true)
-	code := m.Run()
-	for _, s := range all {
-		s.stop()
-	}
-	os.Exit(code)
+	defer func() {
+		for _, s := range all {
+			s.stop()
+		}
+	}()
+	return m.Run()
 }
 
 // SQS returns the base URL of fauxqs. The test is skipped or fails where it cannot be had, as with all of them.

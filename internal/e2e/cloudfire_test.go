@@ -1,0 +1,21 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+)
+
+// TestFireOnAWS is TestFire over SQS, S3 and DynamoDB. It is smaller: the servers run on the same processors.
+func TestFireOnAWS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute of work for all processors")
+	}
+	t.Parallel()
+	counts := []*shortCount{newShortCount("json"), newShortCount("tsv")}
+	const worker = "slots: 2, visibility_timeout: 6s, chunk_time: 2020ms, reserve: 2s, max_attempts: 20"
+	s := newCloudSite(t, worker, counts[0].protocol()+counts[1].protocol(), nil)
+	underFire(s, counts, firePlan{
+		small: 12, smallLines: 8_000, large: 1, largeLines: 250_000, lines: 500_000, objects: 26,
+		kill: 1500 * time.Millisecond, watcher: [2]int{20, 4}, killed: 5, limit: 5 * time.Minute,
+	})
+}
