@@ -201,7 +201,7 @@ func TestReceives(t *testing.T) {
 	b.add("dns/a", text(lines))
 	w := b.worker(func(o *Options) { o.Visibility, o.ChunkTime = time.Second, time.Minute })
 	ids := map[string]int{}
-	for range 3 * copyAtReceives {
+	for range 3 * CopyAtReceives {
 		m, ok := b.receive(b.queue, w.o.Visibility)
 		if !ok {
 			t.Fatal("the message is gone")
@@ -214,8 +214,8 @@ func TestReceives(t *testing.T) {
 		t.Errorf("%d messages, want 3", len(ids))
 	}
 	for id, n := range ids {
-		if n != copyAtReceives {
-			t.Errorf("message %s was received %d times, want %d", id, n, copyAtReceives)
+		if n != CopyAtReceives {
+			t.Errorf("message %s was received %d times, want %d", id, n, CopyAtReceives)
 		}
 	}
 	b.become(func(r *ledger.Replay) { r.State = ledger.Running })

@@ -117,7 +117,7 @@ func (j *job) send(ctx context.Context, to queue.Queue, reason string, delay tim
 
 // giveBack makes the message visible again after d; a message near the redrive policy's limit is replaced by a copy.
 func (j *job) giveBack(ctx context.Context, d time.Duration) error {
-	if j.message.Receives >= copyAtReceives {
+	if j.message.Receives >= CopyAtReceives {
 		if err := j.send(ctx, j.w.o.Queue, "", min(d, queue.MaxDelay)); err != nil {
 			return err
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/seed-56345083/reprise/queue"
 )
 
-// copyAtReceives is the receive count at which a message that goes back is replaced by a copy: SQS counts receives and
+// CopyAtReceives is the receive count at which a message that goes back is replaced by a copy: SQS counts receives and
 // not failures, and at 10 (the redrive policy's maxReceiveCount) it would dead-letter a healthy object that had to wait.
-const copyAtReceives = 8
+const CopyAtReceives = 8
 
 // Worker is a pool of slots over one queue. Run it once.
 type Worker struct {

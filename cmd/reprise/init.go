@@ -11,11 +11,27 @@ import (
 )
 
 type initCommand struct {
-	File string `arg:"" optional:"" type:"path" help:"The file to write; it must not exist. Default: what --config names, or reprise.yaml here."`
+	File         string `arg:"" optional:"" type:"path" help:"The file to write; it must not exist. Default: what --config names, or reprise.yaml here."`
+	AWS          bool   `name:"aws" help:"Write nothing: make the queues and tables that the configuration names, and say what was made. It may be run again."`
+	CreateBucket bool   `help:"With --aws: make the bucket too, if it is not there."`
+	JSON         bool   `help:"With --aws: print JSON."`
 }
 
-// Run writes the sample configuration, and never over a file that is there.
+// Run writes the sample configuration, or makes what the configuration names.
 func (c *initCommand) Run(e *environment) error {
+	switch {
+	case c.AWS && c.File != "":
+		return fmt.Errorf("%w: init --aws reads the configuration and writes no file; leave %s out, or name it with --config", app.ErrUsage, c.File)
+	case c.AWS:
+		return c.provision(e)
+	case c.CreateBucket, c.JSON:
+		return fmt.Errorf("%w: --create-bucket and --json go with init --aws", app.ErrUsage)
+	}
+	return c.write(e)
+}
+
+// write writes the sample, and never over a file that is there.
+func (c *initCommand) write(e *environment) error {
 	c.File = cmp.Or(c.File, e.commands.Config, config.FileName)
 	f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
@@ -32,4 +48,42 @@ func (c *initCommand) Run(e *environment) error {
 	}
 	fmt.Fprintf(e.err, "%s is written. Set local.archive and the protocols, then: reprise config check, reprise start, reprise run --once\n", c.File)
 	return nil
+}
+
+// provision makes what the aws backend needs, and prints each step, also after an error.
+func (c *initCommand) provision(e *environment) error {
+	loaded, err := e.load()
+	if err != nil {
+		return err
+	}
+	steps, err := app.Provision(e, loaded, version, c.CreateBucket)
+	if c.JSON && steps != nil {
+		return errors.Join(e.printJSON(steps), err)
+	}
+	if steps != nil {
+		t := e.newTable("", "what", "setting", "why")
+		for _, s := range steps {
+			t.AppendRow([]any{s.Action, s.On, s.Setting, explainStep(s)})
+		}
+		t.Render()
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(e.err, "everything is there; next: reprise config check --live, then reprise start")
+	return nil
+}
+
+func explainStep(s app.Step) string {
+	text := s.Why
+	if s.Have != "" && s.Want != "" {
+		text = "it is " + s.Have + ", this would be " + s.Want
+		if s.Action == app.ActionChanged {
+			text = "it was " + s.Have + ", now " + s.Want
+		}
+		if s.Why != "" {
+			text += ": " + s.Why
+		}
+	}
+	return text
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/seed-56345083/reprise/internal/awsapi"
 )
 
 // The permissions that tables take. A transaction needs those of what it does, and has none of its own.
@@ -31,7 +33,8 @@ type Finding struct {
 	Table  string
 	Action string // the permission
 	By     string // the call, where it is not named like the permission
-	Err    error  // nil: as it must be; awsapi.Denied tells a refusal from other reasons
+	Err    error  // nil: it is there; awsapi.Denied tells a refusal from other reasons
+	Wrong  error  // of a setting that could be looked at: how it is not as it should be
 }
 
 // Look compares the keys of the tables, and the expiry of Meta's items, with what the ledger needs: a finding of
@@ -39,27 +42,36 @@ type Finding struct {
 func Look(ctx context.Context, client *dynamodb.Client, t Tables) []Finding {
 	var findings []Finding
 	for _, table := range []string{t.Meta, t.Cursors, t.Stats} {
-		findings = append(findings, Finding{Table: table, Action: ActionDescribe, Err: checkTable(ctx, client, table)})
+		f := Finding{Table: table, Action: ActionDescribe}
+		var d *types.TableDescription
+		if d, f.Err = describe(ctx, client, table); f.Err == nil {
+			f.Wrong = checkKeys(table, d)
+		}
+		findings = append(findings, f)
+		if f.Err != nil && awsapi.StatusCode(f.Err) == 0 && !errors.Is(f.Err, ErrNoTable) {
+			return findings // no answer: the others would have none either
+		}
 	}
-	if findings[0].Err != nil {
+	if errors.Is(findings[0].Err, ErrNoTable) {
 		return findings
 	}
-	return append(findings, Finding{Table: t.Meta, Action: ActionDescribeTTL, Err: lookTimeToLive(ctx, client, t.Meta)})
+	return append(findings, lookTimeToLive(ctx, client, t.Meta))
 }
 
-func lookTimeToLive(ctx context.Context, client *dynamodb.Client, table string) error {
+func lookTimeToLive(ctx context.Context, client *dynamodb.Client, table string) Finding {
+	f := Finding{Table: table, Action: ActionDescribeTTL}
 	out, err := call(ctx, client.DescribeTimeToLive, &dynamodb.DescribeTimeToLiveInput{TableName: &table})
 	if err != nil {
-		return fmt.Errorf("reading the time to live of table %s: %w", table, err)
+		f.Err = fmt.Errorf("reading the time to live of table %s: %w", table, err)
+		return f
 	}
 	d := out.TimeToLiveDescription
 	if d == nil || d.TimeToLiveStatus != types.TimeToLiveStatusEnabled && d.TimeToLiveStatus != types.TimeToLiveStatusEnabling {
-		return errors.New("it is off: leases and progress that nobody needs any more stay for ever")
+		f.Wrong = errors.New("it is off: leases and progress that nobody needs any more stay for ever")
+	} else if name := aws.ToString(d.AttributeName); name != expires {
+		f.Wrong = fmt.Errorf("items expire by %s, not by %s", name, expires)
 	}
-	if name := aws.ToString(d.AttributeName); name != expires {
-		return fmt.Errorf("items expire by %s, not by %s", name, expires)
-	}
-	return nil
+	return f
 }
 
 // TryTable tries what the ledger calls on one of its tables, and changes nothing: reads of a key that nobody has, writes

@@ -133,6 +133,10 @@ func checkTable(ctx context.Context, client *dynamodb.Client, table string) erro
 	if err != nil {
 		return err
 	}
+	return checkKeys(table, d)
+}
+
+func checkKeys(table string, d *types.TableDescription) error {
 	const want = "pk (HASH, S), sk (RANGE, S)"
 	kinds := map[string]types.ScalarAttributeType{}
 	for _, a := range d.AttributeDefinitions {
