@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -120,5 +121,14 @@ func TestSplit(t *testing.T) {
 	want := [][]int{{0}, {1, 2}, {3, 4}, {5}}
 	if got := split(messages); !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("split = %v, want %v", got, want)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]int32{0: 0, 1: 1, time.Second: 1, time.Second + 1: 2, queue.MaxVisibility: 43200} {
+		if got := seconds(d); got != want {
+			t.Errorf("seconds(%s) = %d, want %d", d, got, want)
+		}
 	}
 }

@@ -112,6 +112,9 @@ func TestRefusedEntries(t *testing.T) {
 	if !errors.As(err, &batch) || len(batch.Errs) != 2 || batch.Errs[1] == nil || batch.Errs[3] == nil {
 		t.Fatalf("Send: %v, want a BatchError for 1 and 3", err)
 	}
+	if !strings.Contains(batch.Errs[1].Error(), "InvalidParameterValue") {
+		t.Errorf("entry 1: %v, want what the service said", batch.Errs[1])
+	}
 	if counts, err := work.Counts(ctx); err != nil || counts.Visible != 2 {
 		t.Errorf("Counts = %+v, %v, want 2 visible", counts, err)
 	}

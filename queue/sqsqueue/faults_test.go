@@ -191,6 +191,21 @@ func TestNoCallWithoutDeadline(t *testing.T) {
 	group.Wait()
 }
 
+// TestLongPollIsOneRequest: the deadline of an attempt leaves a long poll its time.
+func TestLongPollIsOneRequest(t *testing.T) {
+	t.Parallel()
+	base := realservers.SQS(t)
+	work, _ := pair(t, clientOf(t, base), 10)
+	var requests atomic.Int64
+	q := throughProxy(t, base, work, realservers.Faults{Only: func(*http.Request) bool { requests.Add(1); return false }})
+	messages, err := q.Receive(context.Background(), queue.ReceiveParams{
+		Max: 1, Wait: awsapi.AttemptTimeout + 2*time.Second, Visibility: time.Minute,
+	})
+	if err != nil || len(messages) != 0 || requests.Load() != 1 {
+		t.Errorf("received %d messages, %v, with %d requests, want 1", len(messages), err, requests.Load())
+	}
+}
+
 // TestContextEndsCalls: the end of the caller's context ends a call that gets no answer, and the error says so.
 func TestContextEndsCalls(t *testing.T) {
 	t.Parallel()

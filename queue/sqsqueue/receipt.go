@@ -68,7 +68,7 @@ func (q *Queue) ChangeVisibility(ctx context.Context, changes []queue.Change) er
 	return b.result(len(receipts))
 }
 
-// receipts runs call for all entries that have a receipt: the service refuses the whole batch for one that is empty.
+// receipts runs call for all entries that have a receipt: the service calls an empty one a missing parameter.
 func (b *batch) receipts(ctx context.Context, receipts []string, call func(ctx context.Context, entries []int) (verdicts, error)) {
 	var entries []int
 	for i, r := range receipts {
