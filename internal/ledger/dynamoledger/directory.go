@@ -65,7 +65,7 @@ func placeOf(protocol string, generation int64, entry string) (place, error) {
 // meanwhile, under a writer that is late, is found by the next purge. More than maxKnown are not remembered.
 const (
 	rememberFor = time.Minute
-	maxKnown    = 100_000
+	maxKnown    = 50_000
 )
 
 // enter puts places into the directory.
@@ -79,6 +79,9 @@ func (l *Ledger) enter(ctx context.Context, places map[place]bool) error {
 		}
 	}
 	l.mu.Unlock()
+	if err := l.spend(ctx, len(fresh)); err != nil {
+		return err
+	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(batches)
 	for _, p := range fresh {

@@ -2,6 +2,7 @@ package dynamoledger_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -153,6 +155,32 @@ func TestRowsTwice(t *testing.T) {
 		want[fmt.Sprint(i)] = fmt.Sprint(490 + i)
 	}
 	equal(t, "rows", got, want)
+}
+
+// TestWriteRate: rows that the rate leaves no time for are not put, and the caller hears of it.
+func TestWriteRate(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	const slow = 1e-5 // one unit, and the next one in a day
+	l, err := dynamoledger.Open(dynamoledger.Options{
+		Client: database(t, ""), Tables: s.tables, S3: objects(t, ""), Bucket: s.bucket, WriteRate: slow,
+	})
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	row := ledger.Row{Statistic: "q", Day: "-", Key: "[]"}
+	err = l.PutRows(ctx, live(0), []ledger.Row{row}) // the unit goes to the directory
+	wantErr(t, err, context.DeadlineExceeded)
+	equal(t, "rows", len(read(t, l, "q", 0)), 0)
+	_, err = l.Purge(ctx, ledger.PurgeParams{Protocol: "dns", Generation: 7}, 1)
+	must(t, err)
+	must(t, open(t, s).PutRows(ctx, live(0), []ledger.Row{row}))
+	_, err = l.Purge(ctx, ledger.PurgeParams{Protocol: "dns", Generation: 7}, 1)
+	wantErr(t, err, context.DeadlineExceeded)
+	equal(t, "rows", len(read(t, l, "q", 0)), 1)
+	gone, stop := context.WithCancel(ctx)
+	stop()
+	wantErr(t, l.PutRows(gone, live(0), []ledger.Row{row}), context.Canceled)
 }
 
 // TestUnprocessed puts rows where DynamoDB leaves most of each batch undone.

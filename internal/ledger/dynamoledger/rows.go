@@ -102,22 +102,22 @@ func rowItem(p place, r *ledger.Row) (item, error) {
 func (l *Ledger) batches(ctx context.Context, requests []types.WriteRequest, cost []int) error {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(batches)
+	var late error
 	for some := range slices.Chunk(requests, batch) {
 		sum := 0
 		for _, c := range cost[:len(some)] {
 			sum += c
 		}
 		cost = cost[len(some):]
-		if l.spend(inner, sum) != nil {
+		if late = l.spend(inner, sum); late != nil {
 			break
 		}
 		group.Go(func() error { return l.writeBatch(inner, some) })
 	}
-	err := group.Wait()
-	if err == nil {
-		err = ctx.Err() // it ended while this waited for its turn
+	if err := group.Wait(); err != nil {
+		return err
 	}
-	return err
+	return late
 }
 
 // spend waits until so many write units may be used.
@@ -125,7 +125,10 @@ func (l *Ledger) spend(ctx context.Context, units int) error {
 	for units > 0 {
 		n := min(units, l.limit.Burst())
 		if err := l.limit.WaitN(ctx, n); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w: %g write units a second leave no time for %d", context.DeadlineExceeded, l.limit.Limit(), units)
 		}
 		units -= n
 	}
