@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -246,6 +248,37 @@ func (w *stormWorker) chunk(ctx context.Context, id ledger.CursorID, step, end i
 		w.moves.add(id.Key, to)
 	}
 	return nil
+}
+
+// TestSegmentFaults cuts a segment off in the middle of its body, and lets a put meet an earlier attempt of itself, as only
+// S3 does.
+func TestSegmentFaults(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	var gets atomic.Int64
+	once := func(r *http.Request) bool { return r.Method == http.MethodGet && gets.Add(1) == 1 }
+	l := openAt(t, s, database(t, ""), objects(t, realservers.Faulty(t, realservers.S3(t), realservers.Faults{Cut: 1, Only: once})))
+	segment, blob := ledger.Segment{Epoch: 1, To: 5}, strings.Repeat("blob", 100_000)
+	must(t, l.PutSegment(t.Context(), id("a"), segment, []byte(blob)))
+	got, err := l.Segment(t.Context(), id("a"), segment)
+	must(t, err)
+	if string(got) != blob || gets.Load() < 2 {
+		t.Errorf("read %d of %d bytes in %d requests", len(got), len(blob), gets.Load())
+	}
+
+	var puts atomic.Int64
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		status, code := http.StatusPreconditionFailed, "PreconditionFailed"
+		if puts.Add(1) == 1 {
+			status, code = http.StatusConflict, "ConditionalRequestConflict"
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `<Error><Code>`+code+`</Code></Error>`)
+	}))
+	t.Cleanup(busy.Close)
+	must(t, openAt(t, s, database(t, ""), objects(t, busy.URL)).PutSegment(t.Context(), id("a"), segment, nil))
+	equal(t, "puts", puts.Load(), int64(2))
 }
 
 // TestThrottled lets the services refuse everything: every call says so, in the end.

@@ -102,6 +102,7 @@ func openAt(tb testing.TB, s site, db *dynamodb.Client, store *s3.Client) *dynam
 func harness() ledgertest.Harness {
 	var sites sync.Map // ledger.Ledger to site
 	return ledgertest.Harness{
+		Driver: "dynamoledger on DynamoDB Local",
 		Open: func(tb testing.TB) ledger.Ledger {
 			s := build(tb)
 			l := open(tb, s)

@@ -39,9 +39,13 @@ func (l *Ledger) segmentKey(id ledger.CursorID, s ledger.Segment) string {
 func (l *Ledger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Segment, blob []byte) error {
 	key := l.segmentKey(id, s)
 	_, err := awsapi.CallFor(awsapi.WithAttemptTimeout(ctx, segmentAttempt), segmentCall, func(ctx context.Context) (*s3.PutObjectOutput, error) {
-		return l.s3.PutObject(ctx, &s3.PutObjectInput{
+		out, err := l.s3.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &l.bucket, Key: &key, Body: bytes.NewReader(blob), ContentLength: aws.Int64(int64(len(blob))), IfNoneMatch: aws.String("*"),
 		})
+		if awsapi.ErrorCode(err) == "ConditionalRequestConflict" { // with an earlier attempt that is still under way
+			err = &againError{err}
+		}
+		return out, err
 	})
 	if awsapi.ErrorCode(err) == "PreconditionFailed" { // it is there already
 		return nil
@@ -62,7 +66,7 @@ func (l *Ledger) Segment(ctx context.Context, id ledger.CursorID, s ledger.Segme
 		defer func() { _ = out.Body.Close() }()
 		b, err := io.ReadAll(out.Body)
 		if err != nil {
-			return nil, &bodyError{err}
+			return nil, &againError{fmt.Errorf("reading the body: %w", err)}
 		}
 		return b, nil
 	})
@@ -72,12 +76,12 @@ func (l *Ledger) Segment(ctx context.Context, id ledger.CursorID, s ledger.Segme
 	return blob, l.explain(err, "bucket "+l.bucket, "reading segment %s", key)
 }
 
-// bodyError is about an answer that broke off: it is worth another try.
-type bodyError struct{ err error }
+// againError marks what is worth another try, though the SDK does not know it.
+type againError struct{ err error }
 
-func (e *bodyError) Error() string        { return "reading the body: " + e.err.Error() }
-func (e *bodyError) Unwrap() error        { return e.err }
-func (e *bodyError) RetryableError() bool { return true }
+func (e *againError) Error() string        { return e.err.Error() }
+func (e *againError) Unwrap() error        { return e.err }
+func (e *againError) RetryableError() bool { return true }
 
 // DeleteSegments removes up to limit segments of a replay, at most 1,000.
 func (l *Ledger) DeleteSegments(ctx context.Context, replay string, limit int) (int, error) {
