@@ -22,7 +22,7 @@ type scenario struct {
 	begin func(*site)    // brings a site to the beginning of the transition; nothing is cut
 	act   func(*process) // the transition, made by the process that is cut
 	acted func(*site)    // what is to be seen right after it, when nothing was cut; may be nil
-	again func(*process) // what an operator does then, who looks first; nil: nobody does anything
+	again func(*process) // what an operator does, who was told of an error, and looks first
 	end   func(*site)    // lets the others come to the end, and looks at it
 	must  []string       // calls without which it would not have been the transition
 	// An operator who makes a command again while the first one only sleeps has asked for it twice. All else can also be
@@ -157,6 +157,9 @@ func (b *beginning) uncut(t *testing.T) (calls []string) {
 	b.run(t, func(s *site) {
 		b.sc.act(s.process("first", plan))
 		calls = plan.Calls()
+		if s.said != nil {
+			s.t.Errorf("without a fault: %v", s.said)
+		}
 		if b.sc.acted != nil {
 			b.sc.acted(s)
 		}
@@ -219,7 +222,7 @@ func (b *beginning) overtake(s *site, first *process) {
 }
 
 func (b *beginning) finish(s *site) {
-	if b.sc.again != nil {
+	if b.sc.again != nil && s.said != nil {
 		b.sc.again(s.process("operator", nil))
 	}
 	b.sc.end(s)

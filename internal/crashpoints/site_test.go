@@ -30,8 +30,9 @@ type site struct {
 	work   *sqlitequeue.Queue
 	dead   *sqlitequeue.Queue
 	files  *dirarchive.Archive
-	pace   int  // bytes that a read of an object gives, in about two seconds each; 0: all at once
-	lost   bool // messages are lost on the way, so that the watcher must find that out
+	pace   int   // bytes that a read of an object gives, in about two seconds each; 0: all at once
+	lost   bool  // messages are lost on the way, so that the watcher must find that out
+	said   error // what a command has answered
 	story
 }
 
