@@ -26,12 +26,12 @@ build: ## build bin/reprise, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/reprise ./cmd/reprise
 
 .PHONY: test
-test: ## run all tests
-	$(GO) test ./...
+test: ## run all tests; make servers installs what those of the AWS drivers need
+	.ci/suites $(GO) test -timeout 20m ./...
 
 .PHONY: race
 race: ## run all tests but the end-to-end ones under the race detector
-	CGO_ENABLED=1 $(GO) test $(RACE_FLAGS) -timeout 10m $(RACE_PACKAGES)
+	CGO_ENABLED=1 .ci/suites $(GO) test $(RACE_FLAGS) -timeout 10m $(RACE_PACKAGES)
 
 .PHONY: e2e
 e2e: ## run the end-to-end tests: the built program, several processes, kill -9

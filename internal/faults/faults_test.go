@@ -61,6 +61,7 @@ func openQueue(tb testing.TB, path, name, dead string, now func() time.Time) *sq
 func TestQueueWithoutFaults(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Harness{
+		Driver:           "faults (none) over sqlitequeue",
 		DeleteTellsStale: true, LimitsHold: true,
 		Open: func(tb testing.TB) queuetest.Queues {
 			c := &clock{now: time.Unix(1_700_000_000, 0)}
@@ -85,7 +86,7 @@ func openLedger(tb testing.TB) ledger.Ledger {
 
 func TestLedgerWithoutFaults(t *testing.T) {
 	t.Parallel()
-	ledgertest.Run(t, ledgertest.Harness{Open: func(tb testing.TB) ledger.Ledger { return faults.Ledger(openLedger(tb), none()) }})
+	ledgertest.Run(t, ledgertest.Harness{Driver: "faults (none) over sqliteledger", Open: func(tb testing.TB) ledger.Ledger { return faults.Ledger(openLedger(tb), none()) }})
 }
 
 // store writes past the decorator and reads through it.
@@ -111,7 +112,7 @@ func (s store) Delete(tb testing.TB, key string) {
 
 func TestArchiveWithoutFaults(t *testing.T) {
 	t.Parallel()
-	archivetest.Run(t, archivetest.Harness{AtomicTags: true, Many: 200, New: func(tb testing.TB) archivetest.Store {
+	archivetest.Run(t, archivetest.Harness{Driver: "faults (none) over dirarchive", AtomicTags: true, Many: 200, New: func(tb testing.TB) archivetest.Store {
 		root := tb.TempDir()
 		files, err := dirarchive.New(context.Background(), dirarchive.Options{Root: root, Tags: filepath.Join(tb.TempDir(), "tags.db")})
 		if err != nil {

@@ -21,6 +21,8 @@ const MaxReceives = 3
 
 // Harness is what the suite needs to know about a driver.
 type Harness struct {
+	// Driver names what is tested, and on what: "sqsqueue on fauxqs".
+	Driver string
 	// Open makes an empty queue with an empty dead-letter queue behind it and the redrive policy MaxReceives, and
 	// removes both at the end of the test.
 	Open func(t testing.TB) Queues

@@ -1,9 +1,14 @@
 package queuetest
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/seed-56345083/reprise/internal/suites"
+)
 
 // Run runs the suite as parallel subtests of t.
 func Run(t *testing.T, h Harness) {
+	suite := suites.Begin(t, "queue", h.Driver)
 	for name, test := range map[string]func(*fixture){
 		"SendReceiveDelete":       testSendReceiveDelete,
 		"Bodies":                  testBodies,
@@ -36,6 +41,7 @@ func Run(t *testing.T, h Harness) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			suite.Test(t)
 			test(open(t, h))
 		})
 	}

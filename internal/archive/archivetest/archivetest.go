@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/suites"
 )
 
 // Store is one archive under test and the means to change it behind the contract's back.
@@ -31,6 +32,8 @@ type Rewriter interface {
 
 // Harness makes archives of one driver.
 type Harness struct {
+	// Driver names what is tested, and on what: "sqsqueue on fauxqs".
+	Driver string
 	// New returns an archive without objects that nobody else uses; tb.Cleanup takes it away again. Tests run in
 	// parallel, each on one of its own.
 	New func(tb testing.TB) Store
@@ -50,6 +53,7 @@ func Run(t *testing.T, h Harness) {
 	if h.Many == 0 {
 		h.Many = 2500
 	}
+	suite := suites.Begin(t, "archive", h.Driver)
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, Harness)
@@ -75,6 +79,7 @@ func Run(t *testing.T, h Harness) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			suite.Test(t)
 			c.test(t, h)
 		})
 	}

@@ -61,6 +61,7 @@ func (s *store) Rewrite(tb testing.TB, key string, data []byte) {
 func (s *store) path(key string) string { return filepath.Join(s.root, filepath.FromSlash(key)) }
 
 var harness = archivetest.Harness{
+	Driver:     "dirarchive",
 	New:        func(tb testing.TB) archivetest.Store { return newStore(tb) },
 	AtomicTags: true,
 }

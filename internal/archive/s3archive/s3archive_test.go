@@ -66,6 +66,7 @@ func (s *store) Delete(tb testing.TB, key string) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	archivetest.Run(t, archivetest.Harness{
+		Driver:      "s3archive on versitygw",
 		New:         func(tb testing.TB) archivetest.Store { return newStore(tb, realservers.S3(tb)) },
 		TagsInBytes: true,
 	})
@@ -74,6 +75,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceMoto(t *testing.T) {
 	t.Parallel()
 	archivetest.Run(t, archivetest.Harness{
+		Driver:          "s3archive on moto",
 		New:             func(tb testing.TB) archivetest.Store { return newStore(tb, realservers.Moto(tb)) },
 		KeyBesideFolder: true,
 		Many:            1100, // a page and a bit: it is slow

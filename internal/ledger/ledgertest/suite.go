@@ -18,10 +18,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/suites"
 )
 
 // Harness opens what is tested.
 type Harness struct {
+	// Driver names what is tested, and on what: "sqsqueue on fauxqs".
+	Driver string
 	// Open returns a ledger without any records that is closed when the test ends.
 	Open func(tb testing.TB) ledger.Ledger
 	// Again returns a second handle on the store behind a ledger that Open returned, as another process would have it.
@@ -34,6 +37,7 @@ type Harness struct {
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
+	suite := suites.Begin(t, "ledger", h.Driver)
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -48,6 +52,7 @@ func Run(t *testing.T, h Harness) {
 			for _, test := range group.tests {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
+					suite.Test(t)
 					test.run(t, &fixture{Ledger: h.Open(t), h: h})
 				})
 			}

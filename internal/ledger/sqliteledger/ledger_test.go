@@ -14,6 +14,7 @@ import (
 func harness() ledgertest.Harness {
 	var paths sync.Map // ledger.Ledger to path
 	return ledgertest.Harness{
+		Driver: "sqliteledger",
 		Open: func(tb testing.TB) ledger.Ledger {
 			path := filepath.Join(tb.TempDir(), "ledger.db")
 			l := open(tb, path)
