@@ -81,7 +81,7 @@ func (c *configCheckCommand) live(e *environment, loaded config.Config) error {
 		t.Render()
 	}
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%w: %d of %d", errCheck, failed, len(checks))
+		err = fmt.Errorf("%w: %d of %d, those that say missing or unknown", errCheck, failed, len(checks))
 	}
 	return err
 }

@@ -47,7 +47,7 @@ func CheckLive(ctx context.Context, c config.Config, version string, roles []Rol
 func checkLocal(ctx context.Context, c config.Config) []Check {
 	var b backend
 	defer func() { _ = b.Close() }()
-	databases := Check{On: "local.dir " + c.Local.Dir, What: "databases open, folder can be written", State: StateOK}
+	databases := Check{On: "backend local", What: "databases open, local.dir can be written", State: StateOK}
 	err := b.openLocal(ctx, c.Local)
 	if err == nil {
 		err = useLocal(ctx, &b, c.Local.Dir)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,19 @@ func checkAWS(ctx context.Context, c config.Config, version string, roles []Role
 		group.Go(func() { results[i] = look(ctx) })
 	}
 	group.Wait()
-	return slices.Concat(results...), ctx.Err()
+	return grouped(slices.Concat(results...)), ctx.Err()
+}
+
+// grouped brings the checks of one thing together, in the order in which they came.
+func grouped(checks []Check) []Check {
+	first := map[string]int{}
+	for i, c := range checks {
+		if _, seen := first[c.On]; !seen {
+			first[c.On] = i
+		}
+	}
+	slices.SortStableFunc(checks, func(a, b Check) int { return cmp.Compare(first[a.On], first[b.On]) })
+	return checks
 }
 
 // identify finds the credentials, so that their lack is told once, and not by every call.
@@ -60,16 +73,13 @@ func (c awsClients) identify(ctx context.Context) error {
 	return nil
 }
 
-// tried is the check of a permission; none where none of the roles needs it. by is the call, where it is not named alike.
-func (l *liveAWS) tried(p part, on, action, by string, err error) []Check {
+// tried is the check of a permission; none where none of the roles needs it.
+func (l *liveAWS) tried(p part, on, action string, err error) []Check {
 	roles := rolesOf(p, action, l.roles)
 	if len(roles) == 0 {
 		return nil
 	}
 	c := Check{On: on, What: action, Roles: roles, State: StateOK}
-	if by != "" {
-		c.What += " in " + by
-	}
 	switch {
 	case err == nil:
 	case awsapi.Denied(err) || errors.Is(err, s3archive.ErrDenied):
@@ -131,11 +141,11 @@ func (l *liveAWS) queue(ctx context.Context, p part, key, name string) (*sqsqueu
 			"there is none in %s: make it with reprise init --aws, or correct %s", l.clients.region, key)}}
 	}
 	if err != nil {
-		return nil, l.tried(p, on, sqsqueue.ActionURL, "", err)
+		return nil, l.tried(p, on, sqsqueue.ActionURL, err)
 	}
 	var checks []Check
 	for _, f := range q.Check(ctx) {
-		checks = append(checks, l.tried(p, on, f.Action, "", f.Err)...)
+		checks = append(checks, l.tried(p, on, f.Action, f.Err)...)
 	}
 	a, err := q.Attributes(ctx)
 	if err != nil {
@@ -169,7 +179,7 @@ func (l *liveAWS) bucket(ctx context.Context) []Check {
 			return []Check{{On: on, What: "can be reached", State: StateUnknown, Why: err.Error()}}
 		}
 		for _, f := range findings {
-			checks = append(checks, l.tried(area.part, on+", "+area.params.Prefix+"*", f.Action, "", f.Err)...)
+			checks = append(checks, l.tried(area.part, on+", "+area.params.Prefix+"*", f.Action, f.Err)...)
 		}
 	}
 	return checks
@@ -192,7 +202,7 @@ func (l *liveAWS) tables(ctx context.Context) []Check {
 		case f.Err != nil && awsapi.StatusCode(f.Err) == 0:
 			return append(checks, Check{On: on, What: "can be reached", State: StateUnknown, Why: f.Err.Error()})
 		default:
-			checks = append(checks, l.tried(parts[f.Table], on, f.Action, "", f.Err)...)
+			checks = append(checks, l.tried(parts[f.Table], on, f.Action, f.Err)...)
 			checks = append(checks, tableSetting(on, f))
 		}
 	}
@@ -201,7 +211,11 @@ func (l *liveAWS) tables(ctx context.Context) []Check {
 			continue
 		}
 		for _, f := range dynamoledger.TryTable(ctx, l.clients.dynamo, t, table) {
-			checks = append(checks, l.tried(parts[table], "table "+table, f.Action, f.By, f.Err)...)
+			action := f.Action
+			if f.By != "" {
+				action += " in " + f.By
+			}
+			checks = append(checks, l.tried(parts[table], "table "+table, action, f.Err)...)
 		}
 	}
 	return checks

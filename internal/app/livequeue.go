@@ -79,7 +79,7 @@ func lastStop(on string, dead sqsqueue.Attributes) Check {
 
 // retention of the dead letters that SQS itself moves counts from when they were first sent.
 func retention(on string, work, dead sqsqueue.Attributes) Check {
-	s := setting(on, "retention", "%s, the queue's is %s", days(dead.Retention), days(work.Retention))
+	s := setting(on, "retention", "%s, the queue's is %s", brief(dead.Retention), brief(work.Retention))
 	switch {
 	case dead.Retention < work.Retention:
 		return s.worse(StateMissing, "a dead letter that SQS moves keeps its age, and is gone at once; set it to 14 days")
@@ -92,7 +92,7 @@ func retention(on string, work, dead sqsqueue.Attributes) Check {
 // visibility: workers name their own at every receive, and extend it while they work.
 func visibility(on string, w config.Worker, work sqsqueue.Attributes) Check {
 	s := setting(on, "visibility timeout", "%s, workers ask for %s and extend it every %s, chunks take up to %s",
-		work.Visibility, w.VisibilityTimeout, w.Heartbeat(), w.ChunkTime)
+		brief(work.Visibility), brief(w.VisibilityTimeout), brief(w.Heartbeat()), brief(w.ChunkTime))
 	if work.Visibility != w.VisibilityTimeout {
 		return s.worse(StateWarning, "the queue's own does not matter to workers, only to who receives by other means")
 	}
@@ -119,11 +119,16 @@ func encryption(on string, a sqsqueue.Attributes) Check {
 	}
 }
 
-// days prints a retention as people set it.
-func days(d time.Duration) string {
+// brief prints a duration as people set it: 14 days, 5m.
+func brief(d time.Duration) string {
 	const day = 24 * time.Hour
-	if d%day == 0 && d > 0 {
+	switch {
+	case d >= day && d%day == 0:
 		return fmt.Sprintf("%d days", d/day)
+	case d > 0 && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d > 0 && d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
 	}
 	return d.String()
 }

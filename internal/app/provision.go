@@ -76,14 +76,15 @@ func provisionQueues(ctx context.Context, c config.Config, clients awsClients) [
 	seen := map[string]bool{}
 	var steps []Step
 	for _, s := range made {
-		if s.Setting != "" && s.Action == sqsqueue.Found {
-			s.Have, s.Want, s.Why = "", "", "" // it is as it should be, and long to read
-		}
-		if s.Setting != "" && !seen[s.Queue] { // Ensure tells only of queues that it made
-			steps = append(steps, Step{On: "queue " + s.Queue, Action: ActionFound})
+		on := "queue " + s.Queue
+		if s.Setting != "" && !seen[s.Queue] { // one that was made says so first
+			steps = append(steps, Step{On: on, Action: ActionFound})
 		}
 		seen[s.Queue] = true
-		steps = append(steps, Step{On: "queue " + s.Queue, Setting: s.Setting, Action: Action(s.Action), Have: s.Have, Want: s.Want, Why: s.Why})
+		if s.Setting != "" && s.Action == sqsqueue.Found {
+			continue // the queue's own step says it
+		}
+		steps = append(steps, Step{On: on, Setting: s.Setting, Action: Action(s.Action), Have: s.Have, Want: s.Want, Why: s.Why})
 	}
 	if err != nil && !errors.Is(err, sqsqueue.ErrRefused) {
 		steps = append(steps, refusal("queues", err))

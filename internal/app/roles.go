@@ -33,6 +33,9 @@ const (
 	partStats    part = "table stats"
 )
 
+// inTransaction is the permission to put, tried by another call: a transaction has none of its own.
+const inTransaction = dynamoledger.ActionPut + " in TransactWriteItems"
+
 // need is a permission and the roles that cannot do without it.
 type need struct {
 	part   part
@@ -76,6 +79,7 @@ var needs = func() []need {
 		{partMeta, dynamoledger.ActionGet, everyone},
 		{partMeta, dynamoledger.ActionQuery, everyone},
 		{partMeta, dynamoledger.ActionPut, everyone},
+		{partMeta, inTransaction, driving},
 		{partMeta, dynamoledger.ActionUpdate, driving},
 		{partMeta, dynamoledger.ActionDelete, driving},
 		{partCursors, dynamoledger.ActionDescribe, operating},

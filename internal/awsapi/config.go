@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -31,6 +32,7 @@ type Options struct {
 // looked for at the first call.
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(o.Region), config.WithHTTPClient(HTTPClient(o.Connections)),
+		config.WithLogger(logging.Nop{}), // what it says comes back as an error too, and would stand between the lines of this program's log
 		config.WithAPIOptions([]func(*middleware.Stack) error{awsmiddleware.AddUserAgentKeyValue("reprise", o.Version)}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("reading the AWS settings: %w", err)
