@@ -27,17 +27,17 @@ import (
 
 // cloud is what a site on the aws backend has: services, and the names that are the site's own.
 type cloud struct {
-	at           endpoints // as the program sees them
-	direct       endpoints
-	queue, dead  string
-	bucket       string
-	tables       dynamoledger.Tables
-	sqs          *sqs.Client // of the test, beside the program
-	s3           *s3.Client
-	dynamo       *dynamodb.Client
-	maxReceives  int
-	watcher      string // of the configuration
-	moreSettings string
+	at          endpoints // as the program sees them
+	direct      endpoints
+	queue, dead string
+	bucket      string
+	tables      dynamoledger.Tables
+	sqs         *sqs.Client // of the test, beside the program
+	s3          *s3.Client
+	dynamo      *dynamodb.Client
+	maxReceives int
+	watcher     string     // of the configuration
+	meddler     *sendProxy // in front of the queues; nil: none
 }
 
 // endpoints are base URLs.
@@ -89,21 +89,13 @@ aws:
   dead_letter_queue: %s
   bucket: %s
   tables: {meta: %s, cursors: %s, stats: %s}
-watcher: {%s}
-%s`, realservers.Region, c.at.sqs, c.at.s3, c.at.dynamo, c.queue, c.dead, c.bucket, c.tables.Meta, c.tables.Cursors, c.tables.Stats, c.watcher, c.moreSettings)
+watcher: {%s}`, realservers.Region, c.at.sqs, c.at.s3, c.at.dynamo, c.queue, c.dead, c.bucket, c.tables.Meta, c.tables.Cursors, c.tables.Stats, c.watcher)
 }
 
 func (c *cloud) put(t *testing.T, key string, content []byte) {
 	t.Helper()
 	_, err := c.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: bytes.NewReader(content)})
 	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (c *cloud) remove(t *testing.T, key string) {
-	t.Helper()
-	if _, err := c.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -12,10 +12,10 @@ func TestFireOnAWS(t *testing.T) {
 	}
 	t.Parallel()
 	counts := []*shortCount{newShortCount("json"), newShortCount("tsv")}
-	const worker = "slots: 2, visibility_timeout: 6s, chunk_time: 2020ms, reserve: 2s, max_attempts: 20"
-	s := newCloudSite(t, worker, counts[0].protocol()+counts[1].protocol(), nil)
+	const worker = "slots: 2, visibility_timeout: 6s, chunk_time: 2010ms, reserve: 2s, max_attempts: 20"
+	s := newCloudSite(t, worker, counts[0].protocol()+counts[1].protocol(), func(c *cloud) { c.meddle(t) })
 	underFire(s, counts, firePlan{
-		small: 12, smallLines: 8_000, large: 1, largeLines: 250_000, lines: 500_000, objects: 26,
-		kill: 1500 * time.Millisecond, watcher: [2]int{20, 4}, killed: 5, limit: 5 * time.Minute,
+		small: 16, smallLines: 10_000, large: 1, largeLines: 500_000, lines: 1_000_000, objects: 34,
+		kill: 600 * time.Millisecond, idle: 6, watcher: [2]int{96, 6}, killed: 5, limit: 5 * time.Minute,
 	})
 }

@@ -18,6 +18,7 @@ type firePlan struct {
 	large, largeLines int
 	lines, objects    int64         // of all protocols, at the least
 	kill              time.Duration // between two kills of workers
+	idle              int           // of the kills that would hit a worker without work, every so many is made
 	watcher           [2]int        // which of these kills hit the watcher too: every so many, and with which remainder
 	killed            int           // workers, at the least
 	limit             time.Duration
@@ -36,7 +37,7 @@ func TestFire(t *testing.T) {
 	// A watcher waits for the lease of the one before, and then for ten seconds to find out that messages were lost.
 	underFire(s, counts, firePlan{
 		small: 28, smallLines: 60_000, large: 2, largeLines: 300_000, lines: 2_000_000, objects: 60,
-		kill: time.Second, watcher: [2]int{30, 6}, killed: 10, limit: 4 * time.Minute,
+		kill: time.Second, idle: 1, watcher: [2]int{30, 6}, killed: 10, limit: 4 * time.Minute,
 	})
 }
 
@@ -50,18 +51,18 @@ func underFire(s *site, counts []*shortCount, plan firePlan) {
 	large, planted := fireArchive(s, random, counts, plan)
 	foreign := foreignTags(s)
 	s.start("--cutoff", generatedCutoff.Format(time.RFC3339))
-	meddle := startMeddler(s)
+	stopMeddling := meddle(s)
 
 	began := time.Now()
 	f := &fire{site: s, random: random, planted: len(planted), plan: plan}
 	f.run()
-	meddle.stop()
+	meddled := stopMeddling()
 	t.Logf("finished after %v: %d workers and %d watchers were killed, %d of the workers in the middle of a chunk", time.Since(began).Round(time.Second), f.workersKilled, f.watchersKilled, f.chunksKilled)
 	if f.workersKilled < plan.killed || f.watchersKilled == 0 {
 		t.Error("too few processes were killed: make the archive larger")
 	}
-	t.Logf("of %d messages %d were sent twice and %d were lost", meddle.messages, meddle.twice, meddle.lost)
-	if meddle.twice < meddle.messages/15 || meddle.lost < meddle.messages/30 {
+	t.Logf("of %d messages %d were sent twice and %d were lost", meddled.messages, meddled.twice, meddled.lost)
+	if meddled.twice < meddled.messages/15 || meddled.lost < meddled.messages/30 {
 		t.Error("too few messages were meddled with")
 	}
 	s.until("the queue to be empty, and no letter of a healthy object to be left", func() bool {
@@ -109,12 +110,16 @@ func (f *fire) run() {
 	defer kill.Stop()
 	look := time.NewTicker(400 * time.Millisecond)
 	defer look.Stop()
-	for kills := 1; ; {
+	for kills := 0; ; {
 		select {
 		case <-limit.C:
 			f.t.Fatalf("waited %v for the end\n%s", f.plan.limit, f.site.run("status").out)
 		case <-kill.C:
+			kills++
 			victim, busy := f.victim()
+			if !busy && kills%f.plan.idle != 0 {
+				continue
+			}
 			f.workers[victim].kill()
 			if busy && f.held(f.workers[victim]) > 0 {
 				f.chunksKilled++
@@ -126,7 +131,6 @@ func (f *fire) run() {
 				f.watcher = f.begin("watch")
 				f.watchersKilled++
 			}
-			kills++
 		case <-look.C:
 			switch st := f.status(); {
 			case st.State == "FINISHED":
@@ -213,11 +217,7 @@ func checkFire(s *site, counts []*shortCount, planted []string, plan firePlan) {
 	var all accounts
 	objects := int64(0)
 	for _, c := range counts {
-		all.Read += c.lines.Read
-		all.Counted += c.lines.Counted
-		all.AfterCutoff += c.lines.AfterCutoff
-		all.Rejected += c.lines.Rejected
-		all.Blank += c.lines.Blank
+		all.add(c.lines)
 		objects += c.objects
 	}
 	if all.Read < plan.lines || objects < plan.objects {

@@ -116,11 +116,7 @@ func checkCertificate(t *testing.T, c certificate, counts []*recount) {
 		if p.Protocol != count.d.name || p.Lines != count.lines || p.Folded.Lines != count.lines.Counted {
 			t.Errorf("%s: the accounts are %+v, folded %d; want %s %+v", p.Protocol, p.Lines, p.Folded.Lines, count.d.name, count.lines)
 		}
-		all.Read += count.lines.Read
-		all.Counted += count.lines.Counted
-		all.AfterCutoff += count.lines.AfterCutoff
-		all.Rejected += count.lines.Rejected
-		all.Blank += count.lines.Blank
+		all.add(count.lines)
 	}
 	if c.Lines != all {
 		t.Errorf("the accounts of all are %+v, want %+v", c.Lines, all)

@@ -7,35 +7,46 @@ import (
 	"time"
 
 	"github.com/seed-56345083/reprise/queue"
+	"github.com/seed-56345083/reprise/queue/sqlitequeue"
 )
 
-// meddler sends one message in ten twice and loses one in twenty, of all that the queue has ever had.
+// meddled is what became of messages at the hands of somebody who sends one in ten twice and loses one in twenty, of all
+// that the queue has ever had.
+type meddled struct{ messages, twice, lost int64 }
+
+// meddle begins to meddle with the site's messages; stop ends it.
+func meddle(s *site) (stop func() meddled) {
+	s.t.Helper()
+	if s.cloud != nil {
+		return s.cloud.meddler.start()
+	}
+	m := startMeddler(s)
+	return func() meddled {
+		m.stop()
+		return m.meddled
+	}
+}
+
+// meddler meddles with a local queue.
 type meddler struct {
-	q      queue.Queue
-	seen   map[string]bool // messages, where they have no numbers: those that it has come across
+	q      *sqlitequeue.Queue
 	cancel context.CancelFunc
 	ended  chan error
 
-	messages, twice, lost int64 // to be read when it has ended
+	meddled // to be read when it has ended
 }
 
 func startMeddler(s *site) *meddler {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
-	m := &meddler{cancel: cancel, ended: make(chan error, 1)}
-	if s.cloud != nil {
-		m.q, m.seen = s.cloud.openQueue(s.t, s.cloud.queue), map[string]bool{}
-	} else {
-		local := openQueue(s, "work")
-		s.t.Cleanup(func() { _ = local.Close() })
-		m.q = local
-	}
+	m := &meddler{q: openQueue(s, "work"), cancel: cancel, ended: make(chan error, 1)}
 	go func() { m.ended <- m.run(ctx) }()
 	s.t.Cleanup(func() {
 		cancel()
 		if err := <-m.ended; err != nil {
 			s.t.Errorf("meddling with the queue: %v", err)
 		}
+		_ = m.q.Close()
 	})
 	return m
 }
@@ -69,10 +80,11 @@ func (m *meddler) run(ctx context.Context) error {
 }
 
 func (m *meddler) meddle(ctx context.Context, message queue.Message) error {
-	err := m.count(message.ID)
+	n, err := strconv.ParseInt(message.ID, 10, 64) // messages are numbered
 	if err != nil {
 		return err
 	}
+	m.messages = max(m.messages, n)
 	switch {
 	case m.lost < m.messages/20:
 		m.lost++
@@ -87,17 +99,5 @@ func (m *meddler) meddle(ctx context.Context, message queue.Message) error {
 	if errors.Is(err, queue.ErrStaleReceipt) { // it took longer than the visibility timeout
 		return nil
 	}
-	return err
-}
-
-// count keeps the number of messages that there have been.
-func (m *meddler) count(id string) error {
-	if m.seen != nil {
-		m.seen[id] = true
-		m.messages = int64(len(m.seen))
-		return nil
-	}
-	n, err := strconv.ParseInt(id, 10, 64) // messages are numbered
-	m.messages = max(m.messages, n)
 	return err
 }

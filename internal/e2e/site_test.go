@@ -47,7 +47,12 @@ func (s *site) configure(worker, protocols string) {
 	if s.cloud != nil {
 		places = s.cloud.places()
 	}
-	s.write(filepath.Join(s.dir, "reprise.yaml"), fmt.Appendf(nil, "%s\nworker: {%s}\nprotocols:\n%s", places, worker, protocols))
+	s.writeConfig("reprise.yaml", places, worker, protocols)
+}
+
+func (s *site) writeConfig(file, places, worker, protocols string) {
+	s.t.Helper()
+	s.write(filepath.Join(s.dir, file), fmt.Appendf(nil, "%s\nworker: {%s}\nprotocols:\n%s", places, worker, protocols))
 }
 
 // put writes an object of the archive.
@@ -192,6 +197,14 @@ type object struct {
 	Error      string `json:"error"`
 	Owner      string `json:"owner"`
 	accounts
+}
+
+func (a *accounts) add(b accounts) {
+	a.Read += b.Read
+	a.Counted += b.Counted
+	a.AfterCutoff += b.AfterCutoff
+	a.Rejected += b.Rejected
+	a.Blank += b.Blank
 }
 
 // certificate is what the tests read of certify --json.
