@@ -17,8 +17,8 @@ var feedPool = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, feedS
 // errLonger is a body that goes on where the listing said it ends.
 var errLonger = errors.New("the body goes on after its last byte")
 
-// feed is the stored object as decoders read it. It is a *bufio.Reader below because the deflate decoder has a fast
-// path for exactly that type and never reads past the end of its member from it; so the position is always exact.
+// feed is the stored object as decoders read it. It is a *bufio.Reader below because package inflate decodes from its
+// buffer and never takes a byte past the end of its member from it; so the position is always exact.
 type feed struct {
 	br   *bufio.Reader
 	src  source

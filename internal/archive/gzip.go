@@ -6,20 +6,20 @@ import (
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/gzip"
+	"github.com/seed-56345083/reprise/internal/inflate"
 )
 
-var gzipPool = sync.Pool{New: func() any { return new(gzip.Reader) }}
+var gzipPool = sync.Pool{New: func() any { return new(inflate.Reader) }}
 
 // gzipStream reads one member after another, so that the offset of each is known.
 type gzipStream struct {
 	f     *feed
-	z     *gzip.Reader
+	z     *inflate.Reader
 	after bool // at least one member was read
 }
 
 func newGzipStream(f *feed) *gzipStream {
-	return &gzipStream{f: f, z: gzipPool.Get().(*gzip.Reader)}
+	return &gzipStream{f: f, z: gzipPool.Get().(*inflate.Reader)}
 }
 
 func (s *gzipStream) next() error {
@@ -39,7 +39,6 @@ func (s *gzipStream) next() error {
 	if err := s.z.Reset(s.f.br); err != nil {
 		return s.f.failure("a gzip header", err)
 	}
-	s.z.Multistream(false)
 	s.after = true
 	return nil
 }
@@ -49,7 +48,7 @@ func (s *gzipStream) Read(p []byte) (int, error) {
 	switch {
 	case err == nil, isEOF(err):
 		return n, err
-	case errors.Is(err, gzip.ErrChecksum):
+	case errors.Is(err, inflate.ErrChecksum):
 		return n, &damage{reason: "wrong checksum or length of a gzip member"}
 	}
 	return n, s.f.failure("a gzip member", err)

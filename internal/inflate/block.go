@@ -1,7 +1,5 @@
 package inflate
 
-import "encoding/binary"
-
 // maxBlockHead is the longest beginning of a block, in bytes: three bits, three counts, the lengths of the codes for
 // lengths, and each length as a code of 7 bits with up to 7 more.
 const maxBlockHead = (3 + 14 + numMeta*3 + (numLit+numDist)*14 + 7) / 8
@@ -30,19 +28,13 @@ func (r *Reader) openBlock() error {
 
 func (r *Reader) openStored() error {
 	r.bits, r.n = 0, 0 // the rest of the byte means nothing
-	var b [4]byte
-	for i := range b {
-		var err error
-		if b[i], err = r.readByte(); err != nil {
-			return err
-		}
-	}
-	n := binary.LittleEndian.Uint16(b[:])
-	if n != ^binary.LittleEndian.Uint16(b[2:]) {
-		return r.corrupt("a stored block with a damaged length")
+	n, _ := r.take(16) // an error comes again
+	inverse, err := r.take(16)
+	if err == nil && n != inverse^0xffff {
+		err = r.corrupt("a stored block with a damaged length")
 	}
 	r.state, r.left = storedBlock, int(n)
-	return nil
+	return err
 }
 
 func (r *Reader) copyStored(out []byte, w int) int {
@@ -61,12 +53,20 @@ func (r *Reader) copyStored(out []byte, w int) int {
 	return w + n
 }
 
-// closeBlock goes on behind the end of a block.
+// closeBlock goes on behind the end of a block. The head of a dynamic block is long, and the others are often the last.
 func (r *Reader) closeBlock() {
 	r.state, r.want = blockHead, maxBlockHead
 	if r.last {
 		r.state, r.want = trailer, trailerLen
 		r.bits, r.n = 0, 0 // the rest of the byte means nothing
+		return
+	}
+	head := r.bits
+	if b, _ := r.br.Peek(min(1, r.br.Buffered())); len(b) > 0 {
+		head |= uint64(b[0]) << r.n
+		if head>>1&3 != 2 {
+			r.want = 5 // bytes of the head of a stored block
+		}
 	}
 }
 
@@ -77,16 +77,13 @@ func (r *Reader) useFixed() {
 	}
 	var lengths [288]uint8
 	for i := range lengths {
-		switch {
-		case i < 144:
-			lengths[i] = 8
-		case i < 256:
-			lengths[i] = 9
-		case i < 280:
-			lengths[i] = 7
-		default:
-			lengths[i] = 8
-		}
+		lengths[i] = 8
+	}
+	for i := 144; i < 256; i++ {
+		lengths[i] = 9
+	}
+	for i := 256; i < 280; i++ {
+		lengths[i] = 7
 	}
 	build(r.lit[:], litRoot, lengths[:], litSymbols[:])
 	for i := range 32 {
@@ -117,13 +114,14 @@ func (r *Reader) readCodes() error {
 		}
 		lengths[i] = uint8(n)
 	}
-	if !build(r.meta[:], metaRoot, lengths[:], metaSymbols[:]) {
+	r.fixed = false
+	// The table for distances is free until its own code is known, and code lengths are as good as literals.
+	if !build(r.dist[:], distRoot, lengths[:], litSymbols[:numMeta]) {
 		return r.corrupt("a code for code lengths that is not complete")
 	}
 	if err := r.readLengths(r.lengths[:lits+dists]); err != nil {
 		return err
 	}
-	r.fixed = false
 	if !build(r.lit[:], litRoot, r.lengths[:lits], litSymbols[:]) {
 		return r.corrupt("a code for literals and lengths that is not complete")
 	}
@@ -139,20 +137,15 @@ func (r *Reader) readLengths(lengths []uint8) error {
 		if err != nil {
 			return err
 		}
-		if symbol < 16 {
-			lengths[i] = uint8(symbol)
-			i++
-			continue
-		}
-		var value uint8
-		least, extra := 3, uint(3)
-		switch symbol {
-		case 16:
-			if i == 0 {
-				return r.corrupt("a repeated code length before the first")
-			}
+		value, least, extra := uint8(0), 3, uint(3)
+		switch {
+		case symbol < 16:
+			value, least, extra = uint8(symbol), 1, 0
+		case symbol == 16 && i == 0:
+			return r.corrupt("a repeated code length before the first")
+		case symbol == 16:
 			value, extra = lengths[i-1], 2
-		case 18:
+		case symbol == 18:
 			least, extra = 11, 7
 		}
 		n, err := r.take(extra)
@@ -177,22 +170,20 @@ func (r *Reader) take(n uint) (uint, error) {
 		return 0, err
 	}
 	v := uint(r.bits & (1<<n - 1))
-	r.bits >>= n
-	r.n -= n
+	r.bits, r.n = r.bits>>n, r.n-n
 	return v, nil
 }
 
 func (r *Reader) takeMeta() (uint, error) {
 	for {
-		e := r.meta[r.bits&(1<<metaRoot-1)]
-		if e == special {
-			return 0, r.corrupt("a code length without a code")
-		}
+		e := r.dist[r.bits&(1<<distRoot-1)]
 		n := uint(e & 63)
-		if n <= r.n {
-			r.bits >>= n
-			r.n -= n
-			return uint(e >> valueShift), nil
+		switch {
+		case e == special:
+			return 0, r.corrupt("a code length without a code")
+		case n <= r.n:
+			_, err := r.take(n)
+			return uint(byte(e >> valueShift)), err
 		}
 		if err := r.fill(n); err != nil {
 			return 0, err

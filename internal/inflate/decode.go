@@ -10,7 +10,7 @@ const (
 	margin = 32
 
 	// copyStep is how many bytes of a match are copied at once.
-	copyStep = 16
+	copyStep = 32
 
 	// symbolMax is how many bytes hold a length, a distance and their extra bits.
 	symbolMax = 6
@@ -113,63 +113,48 @@ func (r *Reader) drop(bits uint64, size uint) {
 // value is the length or distance of an entry: what it says and the extra bits that follow its code.
 func value(e entry, bits uint64) int {
 	extra := bits & (1<<(e&63) - 1) >> (e >> codeShift & codeMask)
-	return int(e>>valueShift&0x7fff) + int(extra)
+	return int(e>>valueShift) + int(extra)
 }
 
 // refill makes 56 bits or more ready. Of n only the low six bits count; bits above them are right, but not yet used up.
 func refill(in []byte, bits, n uint64, pos int) (uint64, uint64, int) {
-	return bits | binary.LittleEndian.Uint64(in[pos:])<<(n&63), n | 56, pos + 7 - int(n>>3&7)
+	return bits | binary.LittleEndian.Uint64(in[pos:pos+8:pos+8])<<(n&63), n | 56, pos + 7 - int(n>>3&7)
 }
 
 // fast decodes as long as input and room allow to do so without care, and leaves the end of the block and whatever is
 // wrong to step. It returns how much input was used and the new length of out.
 //
-// A refill leaves 56 bits or more. Three literals of the first table use 33 at most, a length with its distance 48.
+// Each turn begins with 56 bits or more, and the entry that they find. A literal of the first table uses 11 at most, a
+// length of it 16, any length 20, any distance 28. So one refill is enough for two literals and looking the next up, for
+// a literal and a match of a short code, and for any match.
 func (r *Reader) fast(in, out []byte, w int) (int, int) {
 	lit, dist := &r.lit, &r.dist
-	bits, n := r.bits, uint64(r.n)
-	pos, lastPos, lastW := 0, len(in)-margin, len(out)-slack
-
-	bits, n, pos = refill(in, bits, n, pos)
+	lastPos, lastW := len(in)-margin, len(out)-slack
+	bits, n, pos := refill(in, r.bits, uint64(r.n), 0)
 	e := lit[bits&(1<<litRoot-1)]
 	for pos <= lastPos && w <= lastW {
 		if e&literal != 0 {
-			bits >>= e & 63
-			n -= uint64(e)
-			out[w] = byte(e >> valueShift)
-			w++
-			e = lit[bits&(1<<litRoot-1)]
-			if e&literal != 0 {
-				bits >>= e & 63
-				n -= uint64(e)
-				out[w] = byte(e >> valueShift)
-				w++
+			bits, n, out[w], w = bits>>(e&63), n-uint64(e), byte(e>>valueShift), w+1
+			if e = lit[bits&(1<<litRoot-1)]; e&literal != 0 {
+				bits, n, out[w], w = bits>>(e&63), n-uint64(e), byte(e>>valueShift), w+1
 				e = lit[bits&(1<<litRoot-1)]
+				bits, n, pos = refill(in, bits, n, pos)
 				if e&literal != 0 {
-					bits >>= e & 63
-					n -= uint64(e)
-					out[w] = byte(e >> valueShift)
-					w++
-					bits, n, pos = refill(in, bits, n, pos)
-					e = lit[bits&(1<<litRoot-1)]
 					continue
 				}
 			}
-			bits, n, pos = refill(in, bits, n, pos)
 		}
 		if e&special != 0 {
 			if e&link == 0 {
 				break
 			}
+			bits, n, pos = refill(in, bits, n, pos)
 			e = lit[e>>valueShift+entry(bits>>litRoot)&(1<<litLink-1)]
 			if e&special != 0 {
 				break
 			}
 			if e&literal != 0 {
-				bits >>= e & 63
-				n -= uint64(e)
-				out[w] = byte(e >> valueShift)
-				w++
+				bits, n, out[w], w = bits>>(e&63), n-uint64(e), byte(e>>valueShift), w+1
 				bits, n, pos = refill(in, bits, n, pos)
 				e = lit[bits&(1<<litRoot-1)]
 				continue
@@ -186,36 +171,29 @@ func (r *Reader) fast(in, out []byte, w int) (int, int) {
 				break
 			}
 		}
-		length := int(e>>valueShift) + int(bits&(1<<(e&63)-1)>>(e>>codeShift&codeMask))
-		distance := int(d>>valueShift) + int(rest&(1<<(d&63)-1)>>(d>>codeShift&codeMask))
+		distance := int(d>>valueShift) + int(rest&(1<<(d&63)-1)>>(d>>codeShift&codeMask)) // see value
 		if distance > w {
 			break
 		}
-		bits = rest >> (d & 63)
-		n -= uint64(e) + uint64(d)
-		bits, n, pos = refill(in, bits, n, pos)
-		e = lit[bits&(1<<litRoot-1)]
+		next := w + int(e>>valueShift) + int(bits&(1<<(e&63)-1)>>(e>>codeShift&codeMask))
+		bits, n, pos = refill(in, rest>>(d&63), n-uint64(e)-uint64(d), pos)
+		e = lit[bits&(1<<litRoot-1)] // before the copy, so that it is there after it
 
-		if distance >= copyStep {
-			to, src := w, w-distance
-			w += length
-			for {
-				d, s := out[to:to+copyStep], out[src:src+copyStep]
-				a, b := binary.LittleEndian.Uint64(s), binary.LittleEndian.Uint64(s[8:])
-				binary.LittleEndian.PutUint64(d, a)
-				binary.LittleEndian.PutUint64(d[8:], b)
-				to += copyStep
-				src += copyStep
-				if to >= w {
-					break
-				}
+		if distance < copyStep/2 {
+			for from := w - distance; w < next; {
+				w += copy(out[w:next], out[from:w]) // twice as much each time
 			}
 			continue
 		}
-		for range length {
-			out[w] = out[w-distance]
-			w++
+		for {
+			to, from := out[w:w+copyStep:w+copyStep], out[w-distance:w-distance+copyStep:w-distance+copyStep]
+			copy(to[:copyStep/2], from) // one load and one store: the compiler has it so for 16 bytes
+			copy(to[copyStep/2:], from[copyStep/2:])
+			if w += copyStep; w >= next {
+				break
+			}
 		}
+		w = next
 	}
 	// Whole bytes that were loaded and not used go back.
 	n &= 63

@@ -38,39 +38,36 @@ func (r *Reader) readHeader() error {
 	r.sum = crc32.ChecksumIEEE(b)
 	r.discard(headerLen)
 	if flags&flagExtra != 0 {
-		if err := r.skipExtra(); err != nil {
-			return err
-		}
+		err = r.skipExtra()
 	}
-	for _, flag := range []byte{flagName, flagComment} {
-		if flags&flag != 0 {
-			if err := r.skipString(); err != nil {
-				return err
-			}
-		}
+	if flags&flagName != 0 && err == nil {
+		err = r.skipString()
 	}
-	if flags&flagHeaderSum != 0 {
-		want := uint16(r.sum)
-		low, _ := r.headerByte()
-		high, err := r.headerByte()
-		if err != nil {
-			return err
-		}
-		if uint16(low)|uint16(high)<<8 != want {
-			return r.corrupt("a gzip header with a wrong checksum")
+	if flags&flagComment != 0 && err == nil {
+		err = r.skipString()
+	}
+	if want := uint16(r.sum); flags&flagHeaderSum != 0 && err == nil {
+		var have uint16
+		if have, err = r.headerUint16(); err == nil && have != want {
+			err = r.corrupt("a gzip header with a wrong checksum")
 		}
 	}
 	r.sum = 0
-	return nil
+	return err
 }
 
 func (r *Reader) skipExtra() error {
-	low, _ := r.headerByte() // an error comes again
-	high, err := r.headerByte()
-	for n := int(low) | int(high)<<8; n > 0 && err == nil; n-- {
+	n, err := r.headerUint16()
+	for ; n > 0 && err == nil; n-- {
 		_, err = r.headerByte()
 	}
 	return err
+}
+
+func (r *Reader) headerUint16() (uint16, error) {
+	low, _ := r.headerByte() // an error comes again
+	high, err := r.headerByte()
+	return uint16(low) | uint16(high)<<8, err
 }
 
 func (r *Reader) skipString() error {

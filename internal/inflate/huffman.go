@@ -9,7 +9,6 @@ const (
 	litLink  = maxCode - litRoot
 	distRoot = 9 // bits that find most distances at once
 	distLink = maxCode - distRoot
-	metaRoot = 7 // bits of the longest code for code lengths
 
 	numLit  = 286 // literals, the end of the block, lengths
 	numDist = 30
@@ -42,9 +41,6 @@ type litTable [1<<litRoot + 144<<litLink]entry
 
 // distTable finds distances in the same way: at most 16 links for 32 codes.
 type distTable [1<<distRoot + 16<<distLink]entry
-
-// metaTable finds code lengths.
-type metaTable [1 << metaRoot]entry
 
 // build fills a table for the canonical code of these lengths, in bits from 0 (not used) to maxCode; symbols are the
 // entries without their code. It refuses what zlib and compress/flate refuse: a code must be complete, but for two
@@ -104,11 +100,10 @@ func addLinks(table []entry, root, first int) {
 	}
 }
 
-// The symbols of the three codes; RFC 1951, 3.2.5 and 3.2.7.
+// The symbols of the codes; RFC 1951, 3.2.5.
 var (
 	litSymbols  = makeLitSymbols()
 	distSymbols = makeDistSymbols()
-	metaSymbols = makeMetaSymbols()
 )
 
 func makeLitSymbols() (s [288]entry) {
@@ -135,12 +130,5 @@ func makeDistSymbols() (s [32]entry) {
 		distance += 1 << extra
 	}
 	s[30], s[31] = special, special
-	return s
-}
-
-func makeMetaSymbols() (s [numMeta]entry) {
-	for i := range s {
-		s[i] = entry(i) << valueShift
-	}
 	return s
 }

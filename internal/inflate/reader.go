@@ -11,8 +11,8 @@ const (
 	maxDistance = 32 << 10 // bytes; deflate looks back no further
 	maxMatch    = 258      // bytes that one symbol gives at most
 
-	// slack is how much room, in bytes, must be left for a symbol: a match, and what copying in whole steps writes behind it.
-	slack = maxMatch + 2*copyStep
+	// slack is how much room, in bytes, a turn of the fast loop needs: two literals and a match, copied in whole steps.
+	slack = 2 + (maxMatch+copyStep-1)/copyStep*copyStep
 
 	// directMin is from how many bytes on Read decodes into the caller's buffer and not into its own: with less, carrying
 	// the window to and fro costs more than copying the text once.
@@ -55,7 +55,6 @@ type Reader struct {
 	fixed   bool // the tables are those of fixed blocks
 	lit     litTable
 	dist    distTable
-	meta    metaTable
 	lengths [numLit + numDist]uint8
 }
 
@@ -63,38 +62,34 @@ type Reader struct {
 func (r *Reader) Reset(br *bufio.Reader) error {
 	r.br, r.used, r.err = br, 0, nil
 	r.last, r.bits, r.n = false, 0, 0
-	r.closeBlock()
 	r.sum, r.size = 0, 0
 	r.rd, r.w = 0, 0
-	r.err = r.readHeader()
+	if r.err = r.readHeader(); r.err == nil {
+		r.closeBlock()
+	}
 	return r.err
 }
 
-// Read gives text, and io.EOF after the last of it when checksum and length are right. It decodes straight into p
-// where p has 96 KiB or more.
+// Read gives text, and io.EOF with the last of it or after it, when checksum and length are right. It decodes straight
+// into p where p has 96 KiB or more.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for r.rd == r.w {
-		if r.err != nil {
-			return 0, r.err
-		}
+	direct := len(p) >= directMin
+	for r.rd == r.w && r.err == nil && (r.w > 0 || !direct) {
 		r.slide()
-		if r.w == 0 && len(p) >= directMin {
-			if n := r.direct(p, 0); n > 0 {
-				return n, nil
-			}
-			continue
-		}
 		r.w = r.run(r.window[:], r.w)
 	}
 	n := copy(p, r.window[r.rd:r.w])
 	r.rd += n
-	if n >= maxDistance && len(p) >= directMin && r.err == nil {
+	if direct && r.err == nil && (r.w == 0 || n >= maxDistance) {
 		n = r.direct(p, n)
 	}
-	return n, nil
+	if r.rd < r.w {
+		return n, nil
+	}
+	return n, r.err
 }
 
 // slide makes room in the window.

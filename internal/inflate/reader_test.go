@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -194,7 +195,7 @@ func TestHeaders(t *testing.T) {
 			sum := crc(head)
 			head = append(head, byte(sum), byte(sum>>8))
 		}
-		data := append(head, body...)
+		data := slices.Concat(head, body)
 		if got := s.check(t, data, ways...); kind(got.err) != tt.want && name != "endless name" {
 			t.Errorf("%s: %v", name, got.err)
 		}
