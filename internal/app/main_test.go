@@ -1,0 +1,182 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/realservers"
+)
+
+// TestMain gives this process the credentials of the servers: the code under test finds its own, as in production.
+func TestMain(m *testing.M) {
+	os.Clearenv()
+	for _, v := range environment {
+		name, value, _ := strings.Cut(v, "=")
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	realservers.Main(m)
+}
+
+var environment = realservers.Environ()
+
+// site is a configuration of the aws backend with names of its own, on the real servers or on fronts before them.
+func site(t *testing.T, front func(base string) string) config.Config {
+	t.Helper()
+	if front == nil {
+		front = func(base string) string { return base }
+	}
+	text := `
+backend: aws
+aws:
+  region: ` + realservers.Region + `
+  endpoint_url: {sqs: "` + front(realservers.SQS(t)) + `", s3: "` + front(realservers.S3(t)) + `", dynamodb: "` + front(realservers.DynamoDB(t)) + `"}
+  queue: ` + realservers.Unique(t, "work") + `
+  dead_letter_queue: ` + realservers.Unique(t, "dead") + `
+  bucket: ` + realservers.Unique(t, "logs") + `
+  tables: {meta: ` + realservers.Unique(t, "meta") + `, cursors: ` + realservers.Unique(t, "cursors") + `, stats: ` + realservers.Unique(t, "stats") + `}
+` + protocols
+	return load(t, text)
+}
+
+const protocols = `
+protocols:
+  dns:
+    format: json
+    timestamp: ts
+    stats: {queries: {measures: {queries: count}}}
+`
+
+func load(t *testing.T, text string) config.Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), config.FileName)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// request is a call as a front sees it.
+type request struct {
+	action string // the permission that it takes, such as sqs:SendMessage
+	on     string // the name of the queue or table, the key of the object or the prefix
+}
+
+// gate stands before the servers as a policy does, which none of them has: what refuse says is refused as the services
+// do, all else passes. answer may change the headers of what comes back.
+func gate(t *testing.T, refuse func(request) bool, answer func(http.Header)) func(base string) string {
+	t.Helper()
+	return func(base string) string {
+		target, err := url.Parse(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := &http.Transport{MaxIdleConnsPerHost: 16}
+		forward := &httputil.ReverseProxy{
+			Transport: transport,
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				r.Out.Host = r.In.Host // it is signed
+			},
+			ModifyResponse: func(r *http.Response) error {
+				if answer != nil {
+					answer(r.Header)
+				}
+				return nil
+			},
+		}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if refuse != nil && refuse(read(r, body)) {
+				deny(w, r)
+				return
+			}
+			forward.ServeHTTP(w, r)
+		}))
+		t.Cleanup(func() {
+			server.CloseClientConnections()
+			server.Close()
+			transport.CloseIdleConnections()
+		})
+		return server.URL
+	}
+}
+
+// read tells which permission a request takes.
+func read(r *http.Request, body []byte) request {
+	target, call, json := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !json {
+		return readS3(r)
+	}
+	on := named(body)
+	if strings.HasPrefix(target, "DynamoDB") {
+		if call == "TransactWriteItems" {
+			call = "PutItem"
+		}
+		return request{"dynamodb:" + call, on}
+	}
+	return request{"sqs:" + strings.TrimSuffix(call, "Batch"), on}
+}
+
+// named is what a call of SQS or DynamoDB is about.
+func named(body []byte) string {
+	var in struct {
+		QueueUrl, QueueName, TableName string //nolint:revive // as SQS writes it
+		RequestItems                   map[string]any
+		TransactItems                  []struct{ Put struct{ TableName string } }
+	}
+	_ = json.Unmarshal(body, &in)
+	for table := range in.RequestItems {
+		return table
+	}
+	for _, i := range in.TransactItems {
+		return i.Put.TableName
+	}
+	return in.QueueName + in.TableName + in.QueueUrl[strings.LastIndex(in.QueueUrl, "/")+1:]
+}
+
+func readS3(r *http.Request) request {
+	_, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	query := r.URL.Query()
+	if !object || key == "" {
+		if r.Method == http.MethodPut {
+			return request{"s3:CreateBucket", ""}
+		}
+		return request{"s3:ListBucket", query.Get("prefix")}
+	}
+	verb := map[string]string{http.MethodGet: "Get", http.MethodHead: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete"}[r.Method]
+	if query.Has("tagging") {
+		return request{"s3:" + verb + "ObjectTagging", key}
+	}
+	return request{"s3:" + verb + "Object", key}
+}
+
+func deny(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") == "" {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>the user of the test is not authorized</Message></Error>`)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = io.WriteString(w, `{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"the user of the test is not authorized"}`)
+}
