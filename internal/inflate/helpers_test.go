@@ -164,7 +164,7 @@ func zip(t testing.TB, text []byte, level int) []byte {
 	return b.Bytes()
 }
 
-// logs is n bytes or a little more of lines as a network monitor writes them; they compress about 12 : 1.
+// logs is n bytes or a little more of lines as a network monitor writes them; they compress about 11 : 1.
 func logs(n int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	names := make([]string, 400)
