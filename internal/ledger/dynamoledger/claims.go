@@ -171,7 +171,7 @@ func (l *Ledger) change(
 	u.set(write, text(token))
 	condition = "(" + condition + ") AND (attribute_not_exists(#write) OR #write <> :write)"
 	expression := u.expression()
-	out, err := call(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
+	out, err := once(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
 		TableName: &l.tables.Cursors, Key: key, UpdateExpression: &expression, ConditionExpression: &condition,
 		ExpressionAttributeNames: namesIn(expression, condition), ExpressionAttributeValues: u.values,
 		ReturnValues: returns, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,

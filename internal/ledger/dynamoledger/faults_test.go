@@ -281,7 +281,8 @@ func TestSegmentFaults(t *testing.T) {
 	equal(t, "puts", puts.Load(), int64(2))
 }
 
-// TestThrottled lets the services refuse everything: every call says so, in the end.
+// TestThrottled lets the services refuse everything: every call says so, in the end. Where the end of a conditional call
+// cuts its last attempt short, the answer is that nobody knows.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
 	s := build(t)
@@ -312,7 +313,10 @@ func TestThrottled(t *testing.T) {
 	var wg sync.WaitGroup
 	for name, f := range calls {
 		wg.Go(func() {
-			if err := f(); !errors.Is(err, ledger.ErrThrottled) {
+			err := f()
+			if conditional := name == "Write" || name == "Claim" || name == "Commit" || name == "Settle"; conditional && awsapi.Unclear(err) {
+				t.Log(name, err)
+			} else if !errors.Is(err, ledger.ErrThrottled) {
 				t.Errorf("%s: got %v, want %v", name, err, ledger.ErrThrottled)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
@@ -89,8 +90,10 @@ func (l *Ledger) explain(err error, where, format string, args ...any) error {
 	}
 	doing := fmt.Sprintf(format, args...)
 	switch code := awsapi.ErrorCode(err); {
-	case awsapi.Throttled(err), code == "SlowDown": // S3's has the status 503, but segments are written once whatever happens
-		return fmt.Errorf("%s: %w by %s: %w", doing, ledger.ErrThrottled, where, err)
+	case errors.Is(err, ledger.ErrThrottled):
+		return fmt.Errorf("%s: %s: %w", doing, where, err)
+	case awsapi.Throttled(err):
+		return fmt.Errorf("%s: %s: %w: %w", doing, where, ledger.ErrThrottled, err)
 	case code == "ResourceNotFoundException":
 		return fmt.Errorf("%s: there is no table %s in region %s (reprise init --aws makes it): %w", doing, where, l.db.Options().Region, err)
 	case code == "NoSuchBucket":
@@ -120,9 +123,24 @@ func action(err error) string {
 	}
 }
 
-// call is awsapi.Call for a call of the SDK that takes one input.
-func call[In, Out, Opt any](ctx context.Context, f func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In) (*Out, error) {
+// once is awsapi.Call for a call of the SDK that takes one input.
+func once[In, Out, Opt any](ctx context.Context, f func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In) (*Out, error) {
 	return awsapi.Call(ctx, func(ctx context.Context) (*Out, error) { return f(ctx, in) })
+}
+
+// call is once for calls that may be carried out any number of times.
+func call[In, Out, Opt any](ctx context.Context, f func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In) (*Out, error) {
+	out, err := once(ctx, f, in)
+	return out, harmless(err)
+}
+
+// harmless makes ErrThrottled of the service's last word, also where another attempt may have been carried out: whoever
+// tries again does no harm.
+func harmless(err error) error {
+	if _, throttled := retry.DefaultThrottleErrorCodes[awsapi.ErrorCode(err)]; throttled {
+		return fmt.Errorf("%w: %w", ledger.ErrThrottled, err)
+	}
+	return err
 }
 
 // rest waits and reports whether ctx still goes on.

@@ -138,7 +138,7 @@ const conflictTries = 8
 func (l *Ledger) transact(ctx context.Context, in *dynamodb.TransactWriteItemsInput) error {
 	unclear := false
 	for try := range conflictTries {
-		_, err := call(ctx, l.db.TransactWriteItems, in)
+		_, err := once(ctx, l.db.TransactWriteItems, in)
 		var cancelled *types.TransactionCanceledException
 		if !errors.As(err, &cancelled) {
 			return err

@@ -50,7 +50,7 @@ func (l *Ledger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Se
 	if awsapi.ErrorCode(err) == "PreconditionFailed" { // it is there already
 		return nil
 	}
-	return l.explain(err, "bucket "+l.bucket, "putting segment %s", key)
+	return l.explain(harmless(err), "bucket "+l.bucket, "putting segment %s", key)
 }
 
 // Segment reads a blob; ErrNotFound.
@@ -73,7 +73,7 @@ func (l *Ledger) Segment(ctx context.Context, id ledger.CursorID, s ledger.Segme
 	if missing := (*types.NoSuchKey)(nil); errors.As(err, &missing) {
 		err = ledger.ErrNotFound
 	}
-	return blob, l.explain(err, "bucket "+l.bucket, "reading segment %s", key)
+	return blob, l.explain(harmless(err), "bucket "+l.bucket, "reading segment %s", key)
 }
 
 // againError marks what is worth another try, though the SDK does not know it.
