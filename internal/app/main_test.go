@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -93,6 +94,7 @@ func gate(t *testing.T, refuse func(request) bool, answer func(http.Header)) fun
 				r.SetURL(target)
 				r.Out.Host = r.In.Host // it is signed
 			},
+			ErrorLog: log.New(io.Discard, "", 0), // of clients that have gone away
 			ModifyResponse: func(r *http.Response) error {
 				if answer != nil {
 					answer(r.Header)
@@ -140,7 +142,7 @@ func read(r *http.Request, body []byte) request {
 // named is what a call of SQS or DynamoDB is about.
 func named(body []byte) string {
 	var in struct {
-		QueueUrl, QueueName, TableName string //nolint:revive // as SQS writes it
+		QueueUrl, QueueName, TableName string
 		RequestItems                   map[string]any
 		TransactItems                  []struct{ Put struct{ TableName string } }
 	}
@@ -157,6 +159,9 @@ func named(body []byte) string {
 func readS3(r *http.Request) request {
 	_, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	query := r.URL.Query()
+	if query.Has("delete") { // many at once, below one prefix
+		return request{"s3:DeleteObject", "partials/"}
+	}
 	if !object || key == "" {
 		if r.Method == http.MethodPut {
 			return request{"s3:CreateBucket", ""}

@@ -69,7 +69,7 @@ var needs = func() []need {
 		{partArchive, "s3:GetObject", []Role{RoleStart, RoleWork}},
 		{partArchive, "s3:GetObjectTagging", everyone},
 		{partArchive, "s3:PutObjectTagging", everyone},
-		{partArchive, "s3:DeleteObjectTagging", driving},
+		{partArchive, "s3:DeleteObjectTagging", everyone}, // a worker that comes after a cancel takes its tags off again
 		{partPartials, "s3:ListBucket", everyone},
 		{partPartials, "s3:GetObject", working},
 		{partPartials, "s3:PutObject", working},

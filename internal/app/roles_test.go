@@ -1,0 +1,51 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestNeedsInDocs holds the table of permissions in docs/config.md to what is checked.
+func TestNeedsInDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| ([^|`]+) \\| ((?:`\\w+:\\w+` ?)+) \\| ([^|`]+) \\|$")
+	var told, needed []string
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		for action := range strings.FieldsSeq(m[2]) {
+			told = append(told, fmt.Sprintf("%s on %s: %s", strings.Trim(action, "`"), m[1], m[3]))
+		}
+	}
+	for _, n := range needs {
+		if n.action == inTransaction {
+			continue
+		}
+		var roles []string
+		for _, r := range n.roles {
+			roles = append(roles, string(r))
+		}
+		needed = append(needed, fmt.Sprintf("%s on %s: %s", n.action, n.part, strings.Join(roles, ", ")))
+	}
+	slices.Sort(told)
+	slices.Sort(needed)
+	for _, line := range needed {
+		if !slices.Contains(told, line) {
+			t.Errorf("docs/config.md lacks %s", line)
+		}
+	}
+	if len(told) != len(needed) {
+		t.Errorf("docs/config.md tells of %d permissions, there are %d: %q", len(told), len(needed), told)
+	}
+}
+
+// Needed reports whether a role is said to need a permission.
+func Needed(r Role, p, action string) bool {
+	return len(rolesOf(part(p), action, []Role{r})) > 0
+}
