@@ -74,16 +74,23 @@ func (c *initCommand) provision(e *environment) error {
 	return nil
 }
 
+// explainStep says what a setting is, or was, and would be, and why.
 func explainStep(s app.Step) string {
-	text := s.Why
-	if s.Have != "" && s.Want != "" {
-		text = "it is " + s.Have + ", this would be " + s.Want
-		if s.Action == app.ActionChanged {
-			text = "it was " + s.Have + ", now " + s.Want
-		}
-		if s.Why != "" {
-			text += ": " + s.Why
+	have, want := cmp.Or(s.Have, "not set"), cmp.Or(s.Want, "not set")
+	text := ""
+	switch s.Action {
+	case app.ActionChanged:
+		text = fmt.Sprintf("it was %s, now %s", have, want)
+	case app.ActionKept, app.ActionRefused:
+		if s.Setting != "" {
+			text = fmt.Sprintf("it is %s, this would be %s", have, want)
 		}
 	}
-	return text
+	switch {
+	case text == "":
+		return s.Why
+	case s.Why == "":
+		return text
+	}
+	return text + ": " + s.Why
 }

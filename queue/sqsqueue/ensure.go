@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -79,8 +80,9 @@ type Step struct {
 var ErrRefused = errors.New("a queue is set otherwise")
 
 // Ensure makes the queues of the spec where they are missing, and looks at those that are there: what is missing is added,
-// what somebody set otherwise is kept, ErrRefused where Reprise would not work so. It can be repeated at any time; after an
-// error the steps tell how far it came. It needs sqs:GetQueueUrl, GetQueueAttributes, CreateQueue and SetQueueAttributes.
+// what somebody set otherwise is kept. It is ErrRefused where Reprise would not work so; then nothing is changed of a queue
+// that was there. It can be repeated at any time; after an error the steps tell how far it came. It needs sqs:GetQueueUrl,
+// GetQueueAttributes, CreateQueue and SetQueueAttributes.
 func Ensure(ctx context.Context, client *sqs.Client, s Spec) ([]Step, error) {
 	s = s.withDefaults()
 	if err := s.validate(); err != nil {
@@ -169,10 +171,15 @@ func (e *newQueueError) Unwrap() error { return e.err }
 // RetryableError tells awsapi.Call to try again.
 func (e *newQueueError) RetryableError() bool { return true }
 
-// apply changes what is to be changed, and notes what became of each setting.
+// apply changes what is to be changed, and notes what became of each setting. Where one is refused, queues that were
+// there before stay as they are: their names may be mixed up, or be those of something else.
 func (e *ensurer) apply(ctx context.Context, settings []setting) error {
 	var refused []error
+	untouched := slices.ContainsFunc(settings, func(s setting) bool { return s.action == Refused })
 	for _, s := range settings {
+		if untouched && s.action == Changed && !s.of.made {
+			s.action, s.why = Kept, "it will be changed when nothing is refused any more"
+		}
 		step := Step{Queue: s.of.name, Setting: string(s.name), Action: s.action, Have: s.of.values[string(s.name)], Want: s.want, Why: s.why}
 		switch s.action {
 		case Changed:
