@@ -8,8 +8,9 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 LINT        := $(BIN)/golangci-lint
 LINT_VERSION := v2.15.0
-# Packages that the race detector runs over: end-to-end tests start processes of their own, and have a step.
-RACE_PACKAGES = $$($(GO) list ./... | grep -v '/internal/e2e')
+# Packages that the race detector runs over. End-to-end tests start processes of their own, and have a step; so has the
+# certificate of all crash points, whose thousands of runs go over the same code one step at a time.
+RACE_PACKAGES = $$($(GO) list ./... | grep -Ev '/internal/(e2e|crashpoints)$$')
 # SQLite is C made into Go: checking its pointers, as -race does, finds nothing and takes most of the time.
 RACE_FLAGS  = -race -gcflags='modernc.org/...=-d=checkptr=0'
 FUZZTIME    ?= 30s
@@ -19,7 +20,7 @@ BENCHTIME   ?= 1s
 
 .PHONY: help
 help: ## show the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/reprise, static
@@ -30,12 +31,16 @@ test: ## run all tests; make servers installs what those of the AWS drivers need
 	.ci/suites $(GO) test -timeout 20m ./...
 
 .PHONY: race
-race: ## run all tests but the end-to-end ones under the race detector
+race: ## run all tests but e2e and certificate under the race detector
 	CGO_ENABLED=1 .ci/suites $(GO) test $(RACE_FLAGS) -timeout 10m $(RACE_PACKAGES)
+
+.PHONY: certificate
+certificate: ## cut every transition of a replay at every call, and print the table
+	$(GO) test -count=1 -timeout 10m -run TestCertificate -v ./internal/crashpoints | grep -Ev '^ *(=== |--- PASS)'
 
 .PHONY: e2e
 e2e: ## run the end-to-end tests: the built program, several processes, kill -9
-	@if [ -d internal/e2e ]; then $(GO) test -count=1 -timeout 10m ./internal/e2e/...; else echo 'no internal/e2e'; fi
+	$(GO) test -count=1 -timeout 15m ./internal/e2e/...
 
 .PHONY: servers
 servers: ## install the servers that the AWS tests run against into bin/servers
@@ -80,6 +85,7 @@ check: ## everything that CI asks for
 	$(MAKE) vet
 	$(MAKE) lint
 	$(MAKE) race
+	$(MAKE) certificate
 	$(MAKE) e2e
 	$(MAKE) fuzz FUZZTIME=3s
 
