@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // TaskVersion is the version of the message that this program writes and reads.
@@ -32,9 +34,27 @@ func (t Task) Encode() []byte {
 	if err != nil { // strings and integers always marshal
 		panic(err)
 	}
-	// JSON takes these two in strings as they are, a queue does not.
-	body = bytes.ReplaceAll(body, []byte("\uFFFE"), []byte(`\ufffe`))
-	return bytes.ReplaceAll(body, []byte("\uFFFF"), []byte(`\uffff`))
+	return escapeHigh(body)
+}
+
+// escapeHigh writes characters from U+FFFE on as escapes, as they may be in the strings of a JSON text: queues take neither
+// of the first two, and some implementations of SQS none of those beyond.
+func escapeHigh(body []byte) []byte {
+	const first = '\uFFFE'
+	if bytes.IndexFunc(body, func(r rune) bool { return r >= first }) < 0 {
+		return body
+	}
+	var escaped []byte
+	for _, r := range string(body) {
+		if r < first {
+			escaped = utf8.AppendRune(escaped, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	return escaped
 }
 
 // DecodeTask reads a message body. Unknown fields are ignored, so that a later version may add some; an unknown

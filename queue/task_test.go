@@ -15,6 +15,7 @@ func TestTaskGolden(t *testing.T) {
 	t.Parallel()
 	for name, task := range map[string]queue.Task{
 		"object.json": {Replay: "01JZ0000000000000000000000", Protocol: "dns", Key: "logs/dns/<2026>&\"ü\".gz", Line: 123456789},
+		"high.json":   {Replay: "01JZ0000000000000000000000", Protocol: "dns", Key: "logs/dns/\uFFFD\uFFFE\U0001F600.gz", Line: 1},
 		"fold.json":   {Replay: "01JZ0000000000000000000000", Protocol: "dns", Key: "fold#1#0", Fold: true},
 	} {
 		golden, err := os.ReadFile(filepath.Join("testdata", name))
