@@ -56,6 +56,9 @@ func (c *initCommand) provision(e *environment) error {
 	if err != nil {
 		return err
 	}
+	if loaded.Backend == config.BackendAWS {
+		fmt.Fprintln(e.err, "looking at queues, tables and bucket, and making what is missing; new tables take some seconds")
+	}
 	steps, err := app.Provision(e, loaded, version, c.CreateBucket)
 	if c.JSON && steps != nil {
 		return errors.Join(e.printJSON(steps), err)

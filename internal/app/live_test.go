@@ -30,13 +30,13 @@ func checkLive(t *testing.T, c config.Config, roles ...app.Role) []app.Check {
 	return checks
 }
 
-// bad are the checks that do not hold, "on: what", and the warnings.
+// bad are the checks that do not hold, "on: what", and the warnings but for the clock's, of which a loaded machine is no judge.
 func bad(checks []app.Check) (failed, warned []string) {
 	for _, c := range checks {
 		switch {
 		case !c.Holds():
 			failed = append(failed, c.On+": "+c.What)
-		case c.State == app.StateWarning:
+		case c.State == app.StateWarning && c.On != "clock":
 			warned = append(warned, c.On+": "+c.What)
 		}
 	}

@@ -94,26 +94,25 @@ func (l *liveAWS) tried(p part, on, action string, err error) []Check {
 }
 
 // clock compares this machine's clock with SQS's. Claims and leases hold by the clocks of those who take them, so a
-// difference costs work done twice, and never a line.
+// difference costs work done twice, and never a line. An answer that took long is no difference.
 func (l *liveAWS) clock(ctx context.Context) []Check {
+	asked := time.Now()
 	out, err := awsapi.Call(ctx, func(ctx context.Context) (*sqs.GetQueueUrlOutput, error) {
 		return l.clients.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(l.config.AWS.Queue)})
 	})
 	if err != nil {
 		return nil // the queue's own check tells why
 	}
-	skew, ok := awsmiddleware.GetAttemptSkew(out.ResultMetadata)
+	theirs, ok := awsmiddleware.GetServerTime(out.ResultMetadata)
 	if !ok {
 		return nil
 	}
 	c := Check{On: "clock", What: "agrees with SQS's", State: StateOK}
-	if skew.Abs() > maxSkew {
-		late := "behind"
-		if skew < 0 {
-			late = "ahead of"
-		}
-		c.State = StateWarning
-		c.Why = fmt.Sprintf("this machine's clock is %s %s it: cutoffs and tags are off by that, and work may be done twice; let NTP set it", skew.Abs().Round(time.Second), late)
+	const off = "this machine's clock is %s %s it: cutoffs and tags are off by that, and work may be done twice; let NTP set it"
+	if ahead := asked.Sub(theirs); ahead > maxSkew {
+		c.State, c.Why = StateWarning, fmt.Sprintf(off, ahead.Round(time.Second), "ahead of")
+	} else if behind := time.Until(theirs); behind > maxSkew {
+		c.State, c.Why = StateWarning, fmt.Sprintf(off, behind.Round(time.Second), "behind")
 	}
 	return []Check{c}
 }
