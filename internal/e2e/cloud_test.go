@@ -53,7 +53,7 @@ func newCloudSite(t *testing.T, worker, protocols string, change func(*cloud)) *
 		dead:        realservers.Unique(t, "dead"),
 		bucket:      realservers.Unique(t, "bucket"),
 		maxReceives: 10,
-		watcher:     "interval: 500ms, stuck_after: 5s",
+		watcher:     "interval: 500ms, stuck_after: 3s",
 	}
 	name := realservers.Unique(t, "table")
 	c.tables = dynamoledger.Tables{Meta: name + "-meta", Cursors: name + "-cursors", Stats: name + "-stats"}
@@ -98,15 +98,6 @@ func (c *cloud) put(t *testing.T, key string, content []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (c *cloud) openQueue(t *testing.T, name string) *sqsqueue.Queue {
-	t.Helper()
-	q, err := sqsqueue.Open(t.Context(), sqsqueue.Options{Client: c.sqs, Name: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
 }
 
 // bodies are the messages of a queue, whoever has them: fauxqs tells without receiving them.

@@ -79,6 +79,8 @@ func TestFaultsOnAWS(t *testing.T) {
 	if st := s.status(); st.DeadLetters != 0 || st.Queue.Visible+st.Queue.InFlight+st.Queue.Delayed != 0 {
 		t.Errorf("the queue has %+v and %d dead letters", st.Queue, st.DeadLetters)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	for _, service := range []string{"sqs", "s3", "dynamodb"} {
 		for _, fault := range []string{"Reset", "LoseReply", "Cut", "Status500", "Throttle"} {
 			if hits[service+" "+fault] == 0 {
