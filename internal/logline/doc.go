@@ -13,7 +13,8 @@
 //     statistic cannot change which lines count.
 //   - JSON is refused exactly where encoding/json refuses it, or where the value is no object.
 //   - Whatever the bytes are, nothing panics, and text is handed out as valid UTF-8.
-//   - Everything is pure: no I/O, no clock, no time zone of the machine, nothing kept between lines but buffers.
+//   - Everything is pure: no I/O, no clock, no time zone of the machine. What is kept between lines are buffers, and what
+//     the last lines were like, on which nothing but speed depends.
 //
 // # What it does not
 //

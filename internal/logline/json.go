@@ -21,6 +21,7 @@ type jsonReader struct {
 	nested bool // something may be in paths
 
 	line []byte // of the call of read
+	last lastLine
 	// open holds one bit for each bracket that skip has entered, 1 for an object.
 	open [(maxDepth + 63) / 64]uint64
 }
@@ -66,12 +67,13 @@ func (r *jsonReader) read(line []byte, values []Value) *BadLine {
 	if line[i] != '{' { // a line that is not blank has something here, control characters included
 		return badJSONTop
 	}
-	i, bad := r.object(i+1, &r.root, values, 1)
-	if bad != nil {
-		return bad
+	i, bad := r.top(i+1, values)
+	if bad == nil && skipSpace(line, i) < len(line) {
+		bad = badJSONAfter
 	}
-	if i = skipSpace(line, i); i < len(line) {
-		return badJSONAfter
+	if bad != nil {
+		r.last.forget()
+		return bad
 	}
 	if r.nested {
 		for _, v := range r.dotted {
@@ -94,58 +96,53 @@ func (r *jsonReader) object(i int, k *keys, out []Value, depth int) (int, *BadLi
 	if i = skipSpace(b, i); i < len(b) && b[i] == '}' {
 		return i + 1, nil
 	}
-	for {
-		if i >= len(b) || b[i] != '"' {
-			if i = skipSpace(b, i); i >= len(b) {
-				return 0, badJSONEnd
-			}
-			if b[i] != '"' {
-				return 0, badJSONKey
-			}
-		}
-		start := i + 1
-		end, escaped, bad := stringEnd(b, start)
+	for closed := false; !closed; {
+		e, v, bad := r.key(i, k)
 		if bad != nil {
 			return 0, bad
 		}
-		var e *keyEntry
-		if escaped {
-			e = r.findEscaped(k, b[start:end])
-		} else if k.maybe[sketch(end-start, b[start])] {
-			e = k.find(b[start:end])
-		}
-		if i, bad = afterColon(b, end+1); bad != nil {
-			return 0, bad
-		}
-		switch {
-		case e != nil:
-			i, bad = r.wanted(i, e, out, depth)
-		case b[i] == '"':
-			end, _, bad = stringEnd(b, i+1)
-			i = end + 1
-		default:
-			i, bad = r.skip(i, depth)
+		if e >= 0 {
+			i, bad = r.wanted(v, &k.entries[e], out, depth)
+		} else {
+			i, bad = r.skip(v, depth)
 		}
 		if bad != nil {
 			return 0, bad
 		}
-		if i >= len(b) || b[i] != ',' {
-			if i = skipSpace(b, i); i >= len(b) {
-				return 0, badJSONEnd
-			}
-			if b[i] == '}' {
-				return i + 1, nil
-			}
-			if b[i] != ',' {
-				return 0, badJSONComma
-			}
+		if i, closed, bad = gapEnd(b, i); bad != nil {
+			return 0, bad
 		}
-		i++
 	}
+	return i, nil
+}
+
+// key reads the key at i and the colon after it, and returns its entry in k, -1 where nobody wants it, and the place
+// of the value. There is a byte there.
+func (r *jsonReader) key(i int, k *keys) (entry, value int, bad *BadLine) {
+	b := r.line
+	switch {
+	case i >= len(b):
+		return 0, 0, badJSONEnd
+	case b[i] != '"':
+		return 0, 0, badJSONKey
+	}
+	start := i + 1
+	end, escaped, bad := stringEnd(b, start)
+	if bad != nil {
+		return 0, 0, bad
+	}
+	entry = -1
+	if escaped {
+		entry = r.findEscaped(k, b[start:end])
+	} else if k.maybe[sketch(end-start, b[start])] {
+		entry = k.find(b[start:end])
+	}
+	value, bad = afterColon(b, end+1)
+	return entry, value, bad
 }
 
 // findEscaped is find for a key that is written with escapes.
-func (r *jsonReader) findEscaped(k *keys, raw []byte) *keyEntry {
+func (r *jsonReader) findEscaped(k *keys, raw []byte) int {
 	start := len(r.buf)
 	e := k.find(r.unescape(raw))
 	r.buf = r.buf[:start]

@@ -18,20 +18,21 @@ type keyEntry struct {
 	below *keys // the wanted keys of the object that the value may be, nil for none
 	// clears lists the values that lie below: a repeated key replaces all that the earlier one gave.
 	clears []int
+	flat   bool   // nothing below is wanted: only the value is
 	next   uint32 // the next entry of the same slot plus 1
 }
 
-// find returns the entry of a key, nil where nobody wants it.
-func (k *keys) find(key []byte) *keyEntry {
+// find returns the place among the entries of a key, -1 where nobody wants it.
+func (k *keys) find(key []byte) int {
 	i := k.slots[hashKey(key)&uint64(len(k.slots)-1)]
 	for i != 0 {
 		e := &k.entries[i-1]
 		if e.name == string(key) {
-			return e
+			return int(i) - 1
 		}
 		i = e.next
 	}
-	return nil
+	return -1
 }
 
 // add returns the entry of a name, made where there is none. index must follow the last add.
@@ -54,6 +55,7 @@ func (k *keys) index() {
 	k.slots = make([]uint32, size)
 	for i := range k.entries {
 		e := &k.entries[i]
+		e.flat = e.below == nil
 		k.maybe[sketch(len(e.name), (e.name + "\"")[0])] = true
 		slot := &k.slots[hashKey([]byte(e.name))&uint64(size-1)]
 		e.next = *slot

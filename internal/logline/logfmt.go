@@ -49,12 +49,12 @@ func (r *logfmtReader) read(line []byte, values []Value) *BadLine {
 		if i < len(line) && line[i] == '=' {
 			pairs++
 			var bad *BadLine
-			if v, i, bad = r.value(line, i+1, e != nil); bad != nil {
+			if v, i, bad = r.value(line, i+1, e >= 0); bad != nil {
 				return bad
 			}
 		}
-		if e != nil {
-			values[e.value] = v
+		if e >= 0 {
+			values[r.keys.entries[e].value] = v
 		}
 	}
 	if pairs == 0 {

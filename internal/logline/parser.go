@@ -111,9 +111,9 @@ func positions(format string, names []string, wanted []want) ([]int, error) {
 // the parser, valid until the next call.
 //
 // Parse returns [ErrBlank] for a line that is no record, or a [*BadLine] for one that does not follow the format;
-// values then hold nothing of use. Which lines are refused does not depend on the wanted fields. Parse keeps
-// nothing between lines but its buffers, and never panics over what is in a line; it does when values has the
-// wrong length.
+// values then hold nothing of use. Which lines are refused does not depend on the wanted fields, and neither
+// that nor the values depend on the lines before. Parse never panics over what is in a line; it does when values has
+// the wrong length.
 func (p *Parser) Parse(number int64, line []byte, values []Value) error {
 	if len(values) != p.fields {
 		panic(fmt.Sprintf("logline: %d values for %d fields", len(values), p.fields))
