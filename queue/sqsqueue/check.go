@@ -55,7 +55,7 @@ func (q *Queue) Check(ctx context.Context) []Finding {
 	try(ActionReceive, func(ctx context.Context) error {
 		_, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 11})
 		return err
-	}, "InvalidParameterValue", "ReadCountOutOfRange")
+	}, "InvalidParameterValue", "InvalidParameterValueException", "ReadCountOutOfRange")
 	try(ActionDelete, func(ctx context.Context) error {
 		_, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{
 			QueueUrl: &q.url, Entries: []types.DeleteMessageBatchRequestEntry{{Id: id(0), ReceiptHandle: aws.String(nobodysReceipt)}},
