@@ -38,6 +38,8 @@ type Driver struct {
 	o            Options
 	pageSize     int
 	foldPatience time.Duration
+	longStep     time.Duration
+	restShare    time.Duration // a factor
 
 	fold struct { // whose parts were sent last, and when
 		name string
@@ -46,6 +48,7 @@ type Driver struct {
 	idleSince   time.Time            // since when the queue has been empty; zero: it was not
 	deadLetters int64                // at the last look that left nothing to be done
 	looked      map[string]time.Time // when a replay's open work was last looked through for what is lost
+	rests       map[string]rest      // the replays that a look leaves alone
 }
 
 // New makes a driver.
@@ -72,7 +75,10 @@ func New(o Options) (*Driver, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Driver{o: o, pageSize: o.PageSize, foldPatience: foldPatience, deadLetters: -1, looked: map[string]time.Time{}}, nil
+	return &Driver{
+		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare,
+		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{},
+	}, nil
 }
 
 // errUnchanged lets a change of update end without a write.

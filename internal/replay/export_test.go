@@ -7,3 +7,6 @@ func PageSize(d *Driver, n int) { d.pageSize = n }
 
 // FoldPatience sets how long a driver leaves a fold alone whose parts failed.
 func FoldPatience(d *Driver, t time.Duration) { d.foldPatience = t }
+
+// Rest lets a driver rest after every step that leads nowhere, so many times as long as it took.
+func Rest(d *Driver, share time.Duration) { d.longStep, d.restShare = 0, share }

@@ -44,10 +44,11 @@ func (d *Driver) Look(ctx context.Context) error {
 			}
 		}
 		if r.State.Ended() {
+			delete(d.rests, r.ID)
 			continue
 		}
 		active = append(active, r)
-		if err := d.step(ctx, r); err != nil && !errors.Is(err, ledger.ErrHeld) {
+		if err := d.stepOrRest(ctx, r); err != nil && !errors.Is(err, ledger.ErrHeld) {
 			errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
 		}
 	}
@@ -99,7 +100,7 @@ func (d *Driver) wait(ctx context.Context, id string, state ledger.State, why st
 	return err
 }
 
-// say writes a line of progress for each replay into the log.
+// say writes a line of progress for each replay into the log, a short one where counting takes long.
 func (d *Driver) say(ctx context.Context) {
 	replays, err := d.o.Ledger.Replays(ctx)
 	if err != nil {
@@ -107,6 +108,10 @@ func (d *Driver) say(ctx context.Context) {
 	}
 	for _, r := range replays {
 		if r.State.Ended() {
+			continue
+		}
+		if _, resting := d.rests[r.ID]; resting {
+			d.o.Log.Info("progress", zap.String("replay", r.ID), zap.String("state", string(r.State)), zap.String("waits", r.Waits))
 			continue
 		}
 		if s, err := d.status(ctx, r); err == nil {
