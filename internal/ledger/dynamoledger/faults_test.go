@@ -2,6 +2,8 @@ package dynamoledger_test
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -279,6 +281,24 @@ func TestSegmentFaults(t *testing.T) {
 	t.Cleanup(busy.Close)
 	must(t, openAt(t, s, database(t, ""), objects(t, busy.URL)).PutSegment(t.Context(), id("a"), segment, nil))
 	equal(t, "puts", puts.Load(), int64(2))
+}
+
+// TestSegmentLocked puts a segment where each object is locked by default: S3 refuses such a put without a sum of its body.
+func TestSegmentLocked(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	var puts atomic.Int64
+	lock := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		puts.Add(1)
+		body, _ := io.ReadAll(r.Body)
+		if sum := md5.Sum(body); r.Header.Get("Content-Md5") != base64.StdEncoding.EncodeToString(sum[:]) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required</Message></Error>`)
+		}
+	}))
+	t.Cleanup(lock.Close)
+	must(t, openAt(t, s, database(t, ""), objects(t, lock.URL)).PutSegment(t.Context(), id("a"), ledger.Segment{Epoch: 1, To: 5}, []byte("blob")))
+	equal(t, "puts", puts.Load(), int64(1))
 }
 
 // TestThrottled lets the services refuse everything: every call says so, in the end. Where the end of a conditional call

@@ -3,7 +3,9 @@ package dynamoledger
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -38,9 +40,11 @@ func (l *Ledger) segmentKey(id ledger.CursorID, s ledger.Segment) string {
 // PutSegment stores a blob under a segment's name, once.
 func (l *Ledger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Segment, blob []byte) error {
 	key := l.segmentKey(id, s)
+	sum := md5.Sum(blob) // S3 refuses a put without any sum where the bucket locks its objects (Object Lock)
 	_, err := awsapi.CallFor(awsapi.WithAttemptTimeout(ctx, segmentAttempt), segmentCall, func(ctx context.Context) (*s3.PutObjectOutput, error) {
 		out, err := l.s3.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &l.bucket, Key: &key, Body: bytes.NewReader(blob), ContentLength: aws.Int64(int64(len(blob))), IfNoneMatch: aws.String("*"),
+			ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 		})
 		if awsapi.ErrorCode(err) == "ConditionalRequestConflict" { // with an earlier attempt that is still under way
 			err = &againError{err}
