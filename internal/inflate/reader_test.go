@@ -21,15 +21,15 @@ var levels = []int{gzip.HuffmanOnly, gzip.NoCompression, gzip.BestSpeed, gzip.De
 // Texts of all lengths around the sizes of windows and buffers come back whole.
 func TestTexts(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{0, 1, 2, 257, 258, 259, 4096, 32767, 32768, 32769, 65535, 65536, 65820, 98304, 100000, 300000} {
+	for _, n := range []int{0, 1, 2, 257, 258, 259, 4096, 32767, 32768, 32769, 65535, 65536, 65820, 98304, 100000, 200000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(3, uint64(n)))
 			var s subject
-			for _, text := range [][]byte{mixture(rnd, n), logs(n)[:n], make([]byte, n)} {
-				for _, level := range levels {
+			for i, text := range [][]byte{mixture(rnd, n), logs(n)[:n], make([]byte, n)} {
+				for j, level := range levels {
 					data := zip(t, text, level)
-					if got := s.check(t, append(data, "behind"...), ways...); got.err != nil || !bytes.Equal(got.text, text) || got.rest != 6 {
+					if got := s.check(t, append(data, "behind"...), ways[0], ways[1+(i+j+n)%(len(ways)-1)]); got.err != nil || !bytes.Equal(got.text, text) || got.rest != 6 {
 						t.Fatalf("level %d: %v", level, got.err)
 					}
 				}
@@ -44,8 +44,8 @@ func TestReadsOfAnySize(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(4, 4))
 	var z inflate.Reader
 	buf := make([]byte, 300<<10)
-	for range 20 {
-		text := append(mixture(rnd, 500000), logs(500000)...)
+	for range 8 {
+		text := append(mixture(rnd, 200000), logs(200000)...)
 		br := bufio.NewReaderSize(bytes.NewReader(zip(t, text, 1+rnd.IntN(9))), 16<<rnd.IntN(13))
 		if err := z.Reset(br); err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func (c *counter) Read(p []byte) (int, error) {
 func TestCutOff(t *testing.T) {
 	t.Parallel()
 	var s subject
-	for _, text := range [][]byte{nil, []byte("a"), logs(2000), mixture(rand.New(rand.NewPCG(6, 6)), 1000)} {
+	for _, text := range [][]byte{nil, []byte("a"), logs(1000), mixture(rand.New(rand.NewPCG(6, 6)), 700)} {
 		for _, level := range levels {
 			data := zip(t, text, level)
 			for n := range data {
@@ -142,8 +142,8 @@ func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	var s subject
 	kinds := map[string]int{}
-	for _, text := range [][]byte{nil, []byte("abcabcabcd"), logs(500)} {
-		for _, level := range levels {
+	for _, text := range [][]byte{nil, []byte("abcabcabcd"), logs(1)} {
+		for _, level := range []int{gzip.HuffmanOnly, gzip.BestSpeed, gzip.DefaultCompression} {
 			data := zip(t, text, level)
 			for bit := range 8 * len(data) {
 				data[bit/8] ^= 1 << (bit % 8)
