@@ -86,7 +86,8 @@ type Queue interface {
 	// another receive made stale is ErrStaleReceipt where the driver can tell (SQS cannot: it answers with success).
 	Delete(ctx context.Context, receipts []string) error
 	// ChangeVisibility extends, shortens or gives back. ErrStaleReceipt where the receipt no longer holds: the message
-	// was deleted, received again, or is visible again, be it because its time ran out or because it was given back.
+	// was deleted, received again, or is visible again, be it because its time ran out or because it was given back. (SQS
+	// tells only that it was deleted; otherwise the change may be made, or not, and the answer is success.)
 	ChangeVisibility(ctx context.Context, changes []Change) error
 	// Counts tells the depth of the queue.
 	Counts(ctx context.Context) (Counts, error)

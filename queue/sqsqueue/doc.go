@@ -2,7 +2,10 @@
 //
 // What SQS does otherwise than the embedded queue:
 //   - counts are approximate, and may be late by a minute;
-//   - Delete answers with success for a stale receipt, and a deleted message may come once more all the same;
+//   - a stale receipt still works while its message exists: Delete deletes the message, and ChangeVisibility changes for how
+//     long it is hidden, though somebody else has received it since; so ErrStaleReceipt mostly means that the message is
+//     gone, and a worker that was overtaken learns of it from the ledger;
+//   - a deleted message may come once more all the same;
 //   - durations are whole seconds, rounded up: delays, visibility timeouts, and how long a poll waits;
 //   - a poll that does not wait asks only some of SQS's servers, and may miss messages that are there;
 //   - messages are deleted when the queue's retention is over, which runs on in the dead-letter queue from when they were
