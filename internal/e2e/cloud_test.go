@@ -22,7 +22,6 @@ import (
 	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
 	"github.com/seed-56345083/reprise/internal/realservers"
 	"github.com/seed-56345083/reprise/queue"
-	"github.com/seed-56345083/reprise/queue/sqsqueue"
 )
 
 // cloud is what a site on the aws backend has: services, and the names that are the site's own.
@@ -35,7 +34,6 @@ type cloud struct {
 	sqs         *sqs.Client // of the test, beside the program
 	s3          *s3.Client
 	dynamo      *dynamodb.Client
-	maxReceives int
 	watcher     string     // of the configuration
 	meddler     *sendProxy // in front of the queues; nil: none
 }
@@ -48,12 +46,11 @@ type endpoints struct{ sqs, s3, dynamo string }
 func newCloudSite(t *testing.T, worker, protocols string, change func(*cloud)) *site {
 	t.Helper()
 	c := &cloud{
-		direct:      endpoints{realservers.SQS(t), realservers.S3(t), realservers.DynamoDB(t)},
-		queue:       realservers.Unique(t, "work"),
-		dead:        realservers.Unique(t, "dead"),
-		bucket:      realservers.Unique(t, "bucket"),
-		maxReceives: 10,
-		watcher:     "interval: 500ms, stuck_after: 3s",
+		direct:  endpoints{realservers.SQS(t), realservers.S3(t), realservers.DynamoDB(t)},
+		queue:   realservers.Unique(t, "work"),
+		dead:    realservers.Unique(t, "dead"),
+		bucket:  realservers.Unique(t, "bucket"),
+		watcher: "interval: 500ms, stuck_after: 3s",
 	}
 	name := realservers.Unique(t, "table")
 	c.tables = dynamoledger.Tables{Meta: name + "-meta", Cursors: name + "-cursors", Stats: name + "-stats"}
@@ -65,17 +62,9 @@ func newCloudSite(t *testing.T, worker, protocols string, change func(*cloud)) *
 	c.sqs = sqs.NewFromConfig(settings, func(o *sqs.Options) { o.BaseEndpoint = &c.direct.sqs })
 	c.s3 = s3archive.Client(settings, c.direct.s3)
 	c.dynamo = dynamodb.NewFromConfig(settings, func(o *dynamodb.Options) { o.BaseEndpoint = &c.direct.dynamo })
-	if _, err := sqsqueue.Ensure(t.Context(), c.sqs, sqsqueue.Spec{Work: c.queue, Dead: c.dead, MaxReceives: c.maxReceives}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := dynamoledger.Ensure(t.Context(), c.dynamo, c.tables, dynamoledger.EnsureOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &c.bucket}); err != nil {
-		t.Fatal(err)
-	}
 	s := &site{t: t, dir: t.TempDir(), cloud: c, prepare: func(cmd *exec.Cmd) { cmd.Env = append(realservers.Environ(), "TZ=UTC") }}
 	s.configure(worker, protocols)
+	s.must("init", "--aws", "--create-bucket")
 	return s
 }
 

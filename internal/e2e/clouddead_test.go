@@ -112,6 +112,9 @@ func (s *site) redrive(args ...string) []redriven {
 	return objects
 }
 
+// maxReceives is what reprise init --aws sets.
+const maxReceives = 10
+
 func (c *cloud) url(t *testing.T, name string) *string {
 	t.Helper()
 	out, err := c.sqs.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &name})
@@ -173,13 +176,13 @@ func (c *cloud) exhaust(t *testing.T, keys ...string) {
 	if len(keys) > 0 {
 		t.Fatalf("there are no messages of %q", keys)
 	}
-	for range c.maxReceives - 1 {
+	for range maxReceives - 1 {
 		for _, m := range c.receive(t, url) {
 			c.show(t, url, m)
 		}
 	}
 	if m := c.receive(t, url); len(m) > 0 {
-		t.Errorf("received %d times, and %d messages are still there", c.maxReceives+1, len(m))
+		t.Errorf("received %d times, and %d messages are still there", maxReceives+1, len(m))
 	}
 	for _, m := range others {
 		c.show(t, url, m)

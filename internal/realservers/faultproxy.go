@@ -27,7 +27,7 @@ type Faults struct {
 	LoseReply float64 // the server acts, the connection is reset instead of an answer
 	Cut       float64 // the server acts, its answer ends in the middle of the body
 	Status500 float64 // 500 or 503; for half of them the server acts first
-	Throttle  float64 // the service's word for throttling; the server never sees the request
+	Throttle  float64 // the service's word for throttling, of two for DynamoDB; the server never sees the request
 	Hang      float64 // no answer until the client goes away; for half of them the server acts first
 
 	Only func(*http.Request) bool            // narrows the faults to some requests, nil to none; it leaves the body alone
@@ -91,7 +91,7 @@ type faultProxy struct {
 type fault struct {
 	name  string  // of its share in Faults; "" is none
 	acts  bool    // the server gets to see the request
-	chose float64 // 0 to 1: where to cut, which status
+	chose float64 // 0 to 1: where to cut, which status, which word
 	flush func() error
 }
 
@@ -116,7 +116,7 @@ func (p *faultProxy) draw(r *http.Request) fault {
 		{f.LoseReply, fault{name: "LoseReply", acts: true}},
 		{f.Cut, fault{name: "Cut", acts: true, chose: chose}},
 		{f.Status500, fault{name: "Status500", acts: acts, chose: chose}},
-		{f.Throttle, fault{name: "Throttle"}},
+		{f.Throttle, fault{name: "Throttle", chose: chose}},
 		{f.Hang, fault{name: "Hang", acts: acts}},
 	} {
 		if at -= kind.share; at < 0 {
@@ -197,11 +197,15 @@ func (p *faultProxy) answer(w http.ResponseWriter, r *http.Request, met fault) {
 			refuse(w, r, http.StatusServiceUnavailable, "ServiceUnavailable", "ServiceUnavailable")
 		}
 	case "Throttle":
-		if target := r.Header.Get("X-Amz-Target"); target == "" {
-			refuse(w, r, http.StatusServiceUnavailable, "", "SlowDown")
-		} else {
-			refuse(w, r, http.StatusBadRequest, "ThrottlingException", "")
+		code := "ThrottlingException"
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") && met.chose < 0.5 {
+			code = "ProvisionedThroughputExceededException"
 		}
+		status := http.StatusBadRequest
+		if r.Header.Get("X-Amz-Target") == "" {
+			status = http.StatusServiceUnavailable
+		}
+		refuse(w, r, status, code, "SlowDown")
 	default:
 		reset(w)
 	}
