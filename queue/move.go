@@ -32,7 +32,7 @@ const (
 // ctx ended. visibility must outlast the walk through the queue; at most limit messages are looked at (0: all). The
 // walk ends when no message came for a second, or only such that were seen before.
 func Move(ctx context.Context, from, to Queue, visibility time.Duration, limit int, decide Mover) (moved, dropped int, err error) {
-	kept := map[string]string{} // message id -> its newest receipt
+	kept := map[string]held{} // by message id
 	defer func() {
 		if e := giveBack(ctx, from, kept); e != nil && err == nil {
 			err = fmt.Errorf("giving kept messages back: %w", e)
@@ -48,9 +48,10 @@ func Move(ctx context.Context, from, to Queue, visibility time.Duration, limit i
 		if err != nil || len(messages) == 0 {
 			return moved, dropped, err
 		}
+		until := time.Now().Add(visibility)
 		fresh := messages[:0:0]
 		for _, m := range messages {
-			kept[m.ID] = m.Receipt // until it is decided otherwise
+			kept[m.ID] = held{m.Receipt, until} // until it is decided otherwise
 			if !seen[m.ID] {
 				seen[m.ID] = true
 				fresh = append(fresh, m)
@@ -70,7 +71,7 @@ func Move(ctx context.Context, from, to Queue, visibility time.Duration, limit i
 
 // moveBatch decides about messages and moves or drops them; those it is done with leave kept. After an error it still
 // finishes what was decided before.
-func moveBatch(ctx context.Context, from, to Queue, messages []Message, kept map[string]string, decide Mover) (moved, dropped int, err error) {
+func moveBatch(ctx context.Context, from, to Queue, messages []Message, kept map[string]held, decide Mover) (moved, dropped int, err error) {
 	var send, remove []Message
 	for _, m := range messages {
 		var fate Fate
@@ -121,13 +122,22 @@ func moveBatch(ctx context.Context, from, to Queue, messages []Message, kept map
 	return moved, dropped, err
 }
 
-// giveBack makes messages visible again. A receipt that is stale already is as good.
-func giveBack(ctx context.Context, q Queue, kept map[string]string) error {
+// held is a message that a walk has in hand.
+type held struct {
+	receipt string // the newest
+	until   time.Time
+}
+
+// giveBack makes messages visible again; those whose time is over are. A receipt that is stale already is as good.
+func giveBack(ctx context.Context, q Queue, kept map[string]held) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime)
 	defer cancel()
 	changes := make([]Change, 0, len(kept))
-	for _, receipt := range kept {
-		changes = append(changes, Change{Receipt: receipt})
+	now := time.Now()
+	for _, m := range kept {
+		if now.Before(m.until) {
+			changes = append(changes, Change{Receipt: m.receipt})
+		}
 	}
 	var errs []error
 	for len(changes) > 0 {

@@ -163,3 +163,31 @@ func TestMoveComesRound(t *testing.T) {
 		t.Errorf("%d messages are left, want 3", left)
 	}
 }
+
+// giving is a queue that counts what is given back.
+type giving struct {
+	queue.Queue
+	changes int
+}
+
+func (g *giving) ChangeVisibility(ctx context.Context, changes []queue.Change) error {
+	g.changes += len(changes)
+	return g.Queue.ChangeVisibility(ctx, changes)
+}
+
+// TestMoveGivesBackWhatIsHidden: a long walk ends with many messages that have become visible by themselves; to give
+// them back would take longer than there is time for.
+func TestMoveGivesBackWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	keep := func(queue.Message) (queue.Fate, error) { return queue.Keep, nil }
+	for visibility, want := range map[time.Duration]int{time.Minute: 12, time.Nanosecond: 0} {
+		from, to := queues(t, 12)
+		g := &giving{Queue: from}
+		if _, _, err := queue.Move(t.Context(), g, to, visibility, 0, keep); err != nil {
+			t.Fatal(err)
+		}
+		if g.changes != want {
+			t.Errorf("hidden for %s: %d given back, want %d", visibility, g.changes, want)
+		}
+	}
+}
