@@ -57,8 +57,7 @@ func (r *Reader) copyStored(out []byte, w int) int {
 func (r *Reader) closeBlock() {
 	r.state, r.want = blockHead, maxBlockHead
 	if r.last {
-		r.state, r.want = trailer, trailerLen
-		r.bits, r.n = 0, 0 // the rest of the byte means nothing
+		r.state, r.want = trailer, trailerLen // the rest of the byte means nothing
 		return
 	}
 	head := r.bits

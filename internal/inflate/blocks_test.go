@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"math/bits"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -205,30 +206,27 @@ func TestLongCodes(t *testing.T) {
 	lits[256] = 15
 	lits[257] = 0
 	lits[270] = 0
-	dists := make([]uint8, 30)
+	dists := make([]uint8, 30) // 14 short codes for short distances, and the two that have the most extra bits
 	for i := range 14 {
 		dists[i] = uint8(i + 1)
 	}
-	dists[14], dists[15] = 15, 15
-	w := new(bitWriter).dynamic(1, lits, dists)
-	var text []byte
+	dists[28], dists[29] = 15, 15
+	text := mixture(rand.New(rand.NewPCG(9, 9)), 40000)
+	w := new(bitWriter).stored(0, string(text)).dynamic(1, lits, dists)
 	for i := range 5000 {
 		c := 'a' + i*7%11
 		w.code(lits, c)
 		text = append(text, byte(c))
 		if i%3 == 0 {
 			w.code(lits, 284).bits(uint64(i%32), 5)
-			d := i % 16
+			d := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 28, 29}[i%16]
 			w.code(dists, d)
 			extra, base := max(0, d-2)/2, d+1
 			if d > 3 {
 				base = 1 + (2+d&1)<<extra
 			}
-			more := i % (1 << extra)
+			more := i * 7919 % (1 << extra)
 			w.bits(uint64(more), extra)
-			if base+more > len(text) {
-				t.Fatal("a distance before the beginning")
-			}
 			for range 227 + i%32 {
 				text = append(text, text[len(text)-base-more])
 			}

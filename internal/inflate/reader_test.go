@@ -287,6 +287,32 @@ func TestGivesWhatItHas(t *testing.T) {
 	}
 }
 
+// So it is when the body pauses in the middle of a symbol, of the head of a block or of a stored block.
+func TestGivesWhatItHasAnywhere(t *testing.T) {
+	t.Parallel()
+	var s subject
+	buf := make([]byte, 256<<10)
+	for _, level := range levels {
+		data := zip(t, mixture(rand.New(rand.NewPCG(10, 10)), 3000), level)
+		for cut := 20; cut < len(data); cut += 1 + len(data)/500 {
+			want := len(s.theirs(data[:cut]).text)
+			body := &stepper{pieces: [][]byte{data[:cut], data[cut:]}}
+			err := s.z.Reset(bufio.NewReaderSize(body, 64<<10))
+			for got := 0; err == nil && body.next == 1; {
+				var n int
+				if n, err = s.z.Read(buf); body.next == 1 {
+					got += n
+				} else if got < want {
+					t.Fatalf("level %d, cut at byte %d of %d: waits after %d bytes of text, there are %d", level, cut, len(data), got, want)
+				}
+			}
+			if err != nil && !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // stepper gives one piece for each call.
 type stepper struct {
 	pieces [][]byte
