@@ -165,6 +165,8 @@ func FuzzTime(f *testing.F) {
 		checkDecimal(t, string(text), 3)
 		compareTime(t, string(text), "", normalRFC3339(text), "2006-01-02T15:04:05.999999999Z07:00")
 		compareTime(t, string(text), layoutCLF, string(text), layoutCLF)
+		sameTimes(t, "", "2018-03-24T17:15:23.5Z", string(text), "2018-03-24T17:15:23.5Z", string(text))
+		sameTimes(t, layoutCLF, "10/Oct/2000:13:55:36 -0700", string(text), "10/Oct/2000:13:55:36 -0700", string(text))
 		p, err := NewTimeParser("2006-01-02 15:04:05.999")
 		if err != nil {
 			t.Fatal(err)

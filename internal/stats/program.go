@@ -20,12 +20,14 @@ type Program struct {
 	maxLine int
 	fields  []string // looked up in each line, each once; the slot of field i is i+1
 	bytes   bool     // @bytes is used
-	ts      string   // the field of the timestamp
-	time    int      // its slot
-	layout  string
-	stats   []*statistic
-	byName  map[string]int
-	shape   uint64 // of all statistics: what a blob must have been made for
+	// bytesText says that it is used as a text too, and not only measured as a number.
+	bytesText bool
+	ts        string // the field of the timestamp
+	time      int    // its slot
+	layout    string
+	stats     []*statistic
+	byName    map[string]int
+	shape     uint64 // of all statistics: what a blob must have been made for
 
 	coders  sync.Once
 	encoder *zstd.Encoder
@@ -157,6 +159,7 @@ func (p *Program) compileStatistic(index int, d Statistic) error {
 	if err := p.compileBy(s); err != nil {
 		return fmt.Errorf("by: %w", err)
 	}
+	p.bytesText = p.bytesText || slices.Contains(s.slots, bytesSlot)
 	if err := p.compileMeasures(s, d.Measures); err != nil {
 		return fmt.Errorf("measures: %w", err)
 	}
@@ -166,6 +169,7 @@ func (p *Program) compileStatistic(index int, d Statistic) error {
 			return fmt.Errorf("where: %w", err)
 		}
 		s.where = w
+		p.bytesText = p.bytesText || slices.ContainsFunc(w.refs, func(r fieldRef) bool { return r.slot == bytesSlot })
 	}
 	s.shape = uint32(xxhash.Sum64String(s.describe())) //nolint:gosec // half of the hash is enough
 	p.byName[s.name] = index
@@ -217,6 +221,7 @@ func (p *Program) compileMeasures(s *statistic, measures []Measure) error {
 		m.name, m.slot = d.Name, -1
 		if m.field != "" {
 			m.slot = p.slot(m.field)
+			p.bytesText = p.bytesText || m.slot == bytesSlot && m.fn == funcDistinct
 			m.moment = m.field == p.ts && (m.fn == funcMin || m.fn == funcMax)
 		}
 		s.measures = append(s.measures, m)

@@ -17,6 +17,7 @@ type table struct {
 	ends   []int // where the row's key ends in the arena
 	arena  []byte
 	cols   []column
+	last   lastRow
 }
 
 const (
@@ -30,6 +31,7 @@ const (
 func newTable(s *statistic) *table {
 	t := &table{stat: s}
 	t.cols = s.columns()
+	t.last.dims = make([]lastDim, len(s.by))
 	return t
 }
 
@@ -114,7 +116,7 @@ func (t *table) sorted(dst []int) []int {
 }
 
 func (t *table) size() int {
-	n := 8*(cap(t.slots)+cap(t.hashes)+cap(t.ends)) + cap(t.arena)
+	n := 8*(cap(t.slots)+cap(t.hashes)+cap(t.ends)) + cap(t.arena) + cap(t.last.key)
 	for _, c := range t.cols {
 		n += c.size()
 	}
@@ -125,6 +127,7 @@ func (t *table) size() int {
 func (t *table) reset() {
 	clear(t.slots)
 	t.hashes, t.ends, t.arena = t.hashes[:0], t.ends[:0], t.arena[:0]
+	t.last.known = 0
 	for _, c := range t.cols {
 		c.reset()
 	}

@@ -16,11 +16,10 @@ type Tally struct {
 	prog   *Program
 	rule   Rule
 	parser *logline.Parser
-	times  *logline.TimeParser
+	times  *logline.TimeReader
 	in     input
 	wheres []*chooser // per statistic; nil counts every line
 	part   *Partial
-	key    []byte
 	length []byte // @bytes as text
 }
 
@@ -35,7 +34,7 @@ func (p *Program) NewTally(rule Rule) (*Tally, error) {
 	if t.parser, err = logline.NewParser(p.def.Format, p.fields); err != nil {
 		return nil, fmt.Errorf("protocol %s: %w", p.def.Protocol, err)
 	}
-	if t.times, err = logline.NewTimeParser(p.layout); err != nil {
+	if t.times, err = logline.NewTimeReader(p.layout); err != nil {
 		return nil, fmt.Errorf("protocol %s: layout: %w", p.def.Protocol, err)
 	}
 	for i, s := range p.stats {
@@ -72,38 +71,23 @@ func (t *Tally) Line(number int64, line []byte) (Outcome, error) {
 	}
 	in.next()
 	if t.prog.bytes {
-		t.length = strconv.AppendInt(t.length[:0], int64(len(line)), 10)
-		in.values[bytesSlot] = logline.Value{Kind: logline.Number, Text: t.length}
+		in.values[bytesSlot].Kind = logline.Number
 		in.nums[bytesSlot] = num{kind: numInt, i: int64(len(line))}
+		if t.prog.bytesText {
+			t.length = strconv.AppendInt(t.length[:0], int64(len(line)), 10)
+			in.values[bytesSlot].Text = t.length
+		}
 	}
-	minute := floorDiv(in.ts.Nanos, nanosPerMinute)
 	for i, w := range t.wheres {
 		if w == nil || w.counts(in) {
-			t.count(t.part.tables[i], minute)
+			table := t.part.tables[i]
+			row := table.rowOf(in)
+			for _, c := range table.cols {
+				c.add(row, in)
+			}
 		}
 	}
 	return Counted, nil
-}
-
-// count adds the line to its row of one statistic.
-func (t *Tally) count(table *table, minute int64) {
-	s, key := table.stat, t.key[:0]
-	for i, slot := range s.slots {
-		if slot < 0 {
-			key = appendTimeKey(key, s.buckets[i].start(minute))
-			continue
-		}
-		if v := t.in.values[slot]; v.Present() {
-			key = appendTextKey(key, v.Text)
-		} else {
-			key = append(key, keyNull)
-		}
-	}
-	t.key = key
-	row := table.row(key, table.hash(key))
-	for _, c := range table.cols {
-		c.add(row, &t.in)
-	}
 }
 
 // Partial is what the tally adds to: it stays the tally's, and may be read, encoded and Reset between lines.
