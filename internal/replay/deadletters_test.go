@@ -206,3 +206,25 @@ func (s *system) finishObjectAgain(id, key string) {
 	s.reopen(id, key, "a", "b")
 	s.finishObject(id, key)
 }
+
+// TestLetterWalkKeepsLease: a walk through many dead letters outlasts its lease, and a second one at the same time would
+// find those missing that the first has in hand.
+func TestLetterWalkKeepsLease(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.threeBad()
+	for lease, want := range map[time.Duration]int{time.Hour: 2, time.Nanosecond: 5} { // the replay's step and the walk, and each letter
+		taken := 0
+		d := s.driver("watcher", &tap{hook: func(c call) error {
+			if c.name == "AcquireLease" && !c.after {
+				taken++
+			}
+			return nil
+		}}, func(o *replay.Options) { o.Lease, o.StuckAfter = lease, time.Hour })
+		look(t, d)
+		if taken != want {
+			t.Errorf("a lease of %s was taken %d times, want %d", lease, taken, want)
+		}
+	}
+	s.wantLetters(3)
+}

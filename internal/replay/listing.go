@@ -67,6 +67,19 @@ func (d *Driver) lease(ctx context.Context, id string) error {
 	return nil
 }
 
+// keepLease is to be called again and again in a step that may outlast its lease: it renews the lease when a third of it
+// is over.
+func (d *Driver) keepLease(ctx context.Context, id string) func() error {
+	renewed := time.Now()
+	return func() error {
+		if time.Since(renewed) < d.o.Lease/3 {
+			return nil
+		}
+		renewed = time.Now()
+		return d.lease(ctx, id)
+	}
+}
+
 // release frees a lease at the end of a step, so that the next process need not wait for its end.
 func (d *Driver) release(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Lease)

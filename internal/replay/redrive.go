@@ -186,7 +186,11 @@ func (d *Driver) dropDeadLetters(ctx context.Context, id string, keys map[string
 		}
 	}
 	defer d.release(ctx, "dead-letters")
+	keep := d.keepLease(ctx, "dead-letters")
 	_, _, err := queue.Move(ctx, d.o.DeadLetters, d.o.Queue, deadLetterWalk, 0, func(m queue.Message) (queue.Fate, error) {
+		if err := keep(); err != nil && !errors.Is(err, ledger.ErrHeld) { // whoever has it now may have some in hand: the watcher sees to them
+			return queue.Keep, err
+		}
 		t, err := queue.DecodeTask(m.Body)
 		if err != nil || t.Replay != id || t.Fold || !keys[t.Key] {
 			return queue.Keep, nil //nolint:nilerr // nothing of what was redriven

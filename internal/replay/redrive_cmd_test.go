@@ -227,7 +227,9 @@ func TestRedriveTwice(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 4 {
 		group.Go(func() {
-			d := s.driver(fmt.Sprint("operator ", i), jitterTap(), func(o *replay.Options) { o.DeadLetters = quick{o.DeadLetters} })
+			d := s.driver(fmt.Sprint("operator ", i), jitterTap(), func(o *replay.Options) {
+				o.DeadLetters, o.Lease = quick{o.DeadLetters}, time.Minute // two walks at once would hide letters from each other
+			})
 			results, err := d.Redrive(ctx, r.ID, nil, false)
 			if err != nil {
 				t.Error(err)

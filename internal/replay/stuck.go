@@ -157,7 +157,11 @@ func (d *Driver) readDeadLetters(ctx context.Context, _ []ledger.Replay) error {
 	}
 	defer d.release(ctx, "dead-letters")
 	again := false
+	keep := d.keepLease(ctx, "dead-letters")
 	moved, dropped, err := queue.Move(ctx, d.o.DeadLetters, d.o.Queue, deadLetterWalk, 0, func(m queue.Message) (queue.Fate, error) {
+		if err := keep(); err != nil {
+			return queue.Keep, err
+		}
 		fate, unsure, err := d.judge(ctx, m)
 		again = again || unsure
 		return fate, err
