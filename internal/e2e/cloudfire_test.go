@@ -16,6 +16,6 @@ func TestFireOnAWS(t *testing.T) {
 	s := newCloudSite(t, worker, counts[0].protocol()+counts[1].protocol(), func(c *cloud) { c.meddle(t) })
 	underFire(s, counts, firePlan{
 		small: 16, smallLines: 10_000, large: 1, largeLines: 500_000, lines: 1_000_000, objects: 34,
-		kill: 600 * time.Millisecond, idle: 6, watcher: [2]int{150, 6}, killed: 5, limit: 5 * time.Minute,
+		kill: 600 * time.Millisecond, idle: 6, watcher: [2]int{150, 6}, killed: 5, limit: 8 * time.Minute,
 	})
 }

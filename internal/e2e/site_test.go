@@ -122,18 +122,18 @@ func (s *site) start(args ...string) string {
 // until asks again and again, with a pause between, until ok says yes.
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	pause := 30 * time.Millisecond
-	if s.cloud != nil { // a look takes several calls
-		pause = 300 * time.Millisecond
+	limit, pause := patience, 30*time.Millisecond
+	if s.cloud != nil { // a look takes several calls, and a fault costs the time of a back-off
+		limit, pause = 3*patience, 300*time.Millisecond
 	}
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
 	again := time.NewTicker(pause)
 	defer again.Stop()
 	for !ok() {
 		select {
 		case <-deadline.C:
-			s.t.Fatalf("waited %v for %s\n%s", patience, what, s.run("status").out)
+			s.t.Fatalf("waited %v for %s\n%s", limit, what, s.run("status").out)
 		case <-again.C:
 		}
 	}
