@@ -1,11 +1,14 @@
 package archive_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/seed-56345083/reprise/internal/archive"
 )
@@ -26,16 +29,27 @@ func BenchmarkLines(b *testing.B) {
 	for _, bb := range []struct {
 		name string
 		data []byte
+		size int
+		wrap func(io.Reader) io.Reader
 	}{
-		{"plain", text}, {"gzip", gz(b, text)}, {"gzip_members", gz(b, members...)}, {"zstd", zst(b, text)}, {"zstd_frames", zst(b, members...)},
+		{name: "plain", data: text}, {name: "gzip", data: gz(b, text)}, {name: "gzip_members", data: gz(b, members...)},
+		{name: "zstd", data: zst(b, text)}, {name: "zstd_frames", data: zst(b, members...)},
+		// For comparison: a body that the library unpacks.
+		{name: "gzip_klauspost", data: gz(b, text), size: len(text), wrap: func(r io.Reader) io.Reader {
+			z, err := gzip.NewReader(bufio.NewReaderSize(r, 64<<10))
+			if err != nil {
+				b.Fatal(err)
+			}
+			return z
+		}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			o := &object{data: bb.data}
+			o := &object{data: bb.data, wrap: bb.wrap}
 			var lines int64
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				lines += read(b, o, archive.LinesParams{Size: int64(len(bb.data))})
+				lines += read(b, o, archive.LinesParams{Size: int64(max(len(bb.data), bb.size))})
 			}
 			b.ReportMetric(float64(lines)/b.Elapsed().Seconds()/1e6, "Mlines/s")
 		})

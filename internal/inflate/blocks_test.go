@@ -193,43 +193,52 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// Codes longer than the tables' first bits, for literals, lengths and distances, in the middle of a long text.
+// The longest codes with the most extra bits in any order, so that every refill of the bits is needed.
 func TestLongCodes(t *testing.T) {
 	t.Parallel()
-	lits := make([]uint8, 286) // 'a' 1 bit, 'b' 2, …, and at the end many of 15
-	for i := range 11 {
-		lits['a'+i] = uint8(i + 1)
+	lits := make([]uint8, 286)
+	short := []int{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 283, 'k'} // 1 to 11 bits
+	for i, symbol := range short {
+		lits[symbol] = uint8(i + 1)
 	}
-	for i := range 16 { // 16 codes of 15 bits stand for one of 11
-		lits[270+i] = 15
+	long := []int{'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 256, 281, 282, 284, 285} // for one of 11 bits
+	for _, symbol := range long {
+		lits[symbol] = 15
 	}
-	lits[256] = 15
-	lits[257] = 0
-	lits[270] = 0
-	dists := make([]uint8, 30) // 14 short codes for short distances, and the two that have the most extra bits
-	for i := range 14 {
-		dists[i] = uint8(i + 1)
+	distances := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 28, 29} // 1 to 14 bits, and twice 15
+	dists := make([]uint8, 30)
+	for i, symbol := range distances {
+		dists[symbol] = uint8(min(i+1, 15))
 	}
-	dists[28], dists[29] = 15, 15
-	text := mixture(rand.New(rand.NewPCG(9, 9)), 40000)
+	rnd := rand.New(rand.NewPCG(9, 9))
+	text := mixture(rnd, 40000)
 	w := new(bitWriter).stored(0, string(text)).dynamic(1, lits, dists)
-	for i := range 5000 {
-		c := 'a' + i*7%11
-		w.code(lits, c)
-		text = append(text, byte(c))
-		if i%3 == 0 {
-			w.code(lits, 284).bits(uint64(i%32), 5)
-			d := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 28, 29}[i%16]
-			w.code(dists, d)
-			extra, base := max(0, d-2)/2, d+1
-			if d > 3 {
-				base = 1 + (2+d&1)<<extra
-			}
-			more := i * 7919 % (1 << extra)
-			w.bits(uint64(more), extra)
-			for range 227 + i%32 {
-				text = append(text, text[len(text)-base-more])
-			}
+	for range 20000 {
+		symbol := short[rnd.IntN(len(short))]
+		if rnd.IntN(4) == 0 {
+			symbol = long[rnd.IntN(len(long))]
+		}
+		if symbol == 256 || symbol == 285 {
+			continue
+		}
+		w.code(lits, symbol)
+		if symbol < 256 {
+			text = append(text, byte(symbol))
+			continue
+		}
+		length := rnd.IntN(32)
+		w.bits(uint64(length), 5)
+		length += 131 + 32*(symbol-281)
+		d := distances[len(distances)-1-min(rnd.IntN(16), rnd.IntN(16))]
+		w.code(dists, d)
+		extra, distance := max(0, d-2)/2, d+1
+		if d > 3 {
+			distance = 1 + (2+d&1)<<extra
+		}
+		more := rnd.IntN(1 << extra)
+		w.bits(uint64(more), extra)
+		for range length {
+			text = append(text, text[len(text)-distance-more])
 		}
 	}
 	w.code(lits, 256)

@@ -14,5 +14,5 @@
 // [io.ErrUnexpectedEOF], one with a wrong sum or length [ErrChecksum], any other damage a [CorruptError]; errors of the
 // body come back as they are. It does not keep what a header says (name, time, comment), and it does not write.
 //
-// Why it exists stands in docs/adr/0006-own-inflate.md.
+// Why it exists stands in docs/adr/0007-own-inflate.md.
 package inflate
