@@ -1,6 +1,7 @@
 package logline
 
 import (
+	"bytes"
 	"math/bits"
 	"slices"
 )
@@ -35,7 +36,8 @@ type member struct {
 	value int  // bytes of the value
 	size  int  // bytes from the quote of the key to the next key, or to the end of the closing brace
 	want  int  // the entry among the wanted keys, -1 for none
-	plain bool // the value is a string without escapes
+	text  bool // the value is a string
+	plain bool // and has no escapes
 	// again is the kind of a wanted value that can be handed out again as its bytes are, without looking at them; else
 	// Missing.
 	again Kind
@@ -69,17 +71,42 @@ func (l *lastLine) find(b []byte) bool {
 	return false
 }
 
-// common is the length of what a and b begin with together.
-func common(a, b []byte) int {
-	n := min(len(a), len(b))
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		if x := load(a, i) ^ load(b, i); x != 0 {
+// commonEnd is the first place in b, from i on, where it is not as a is from k on.
+func commonEnd(b []byte, i int, a []byte, k int) int {
+	for i+8 <= len(b) && k+8 <= len(a) {
+		if x := load(b, i) ^ load(a, k); x != 0 {
 			return i + bits.TrailingZeros64(x)>>3
 		}
+		i, k = i+8, k+8
 	}
-	for i < n && a[i] == b[i] {
+	for i < len(b) && k < len(a) && b[i] == a[k] {
+		i, k = i+1, k+1
+	}
+	return i
+}
+
+// plainEnd returns the place after the quote that closes the string of which i is within; 0 where it has escapes, or is
+// wrong, or near the end of the line.
+func plainEnd(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		if m := specials(load(b, i)); m != 0 {
+			if i += bits.TrailingZeros64(m) >> 3; b[i] == '"' {
+				return i + 1
+			}
+			break
+		}
+	}
+	return 0
+}
+
+// digitsOnlyEnd returns the place after the digits at i, 0 where they are not how a number begins.
+func digitsOnlyEnd(b []byte, i int) int {
+	start := i
+	for i < len(b) && b[i]-'0' <= 9 {
 		i++
+	}
+	if i == start || b[start] == '0' && i > start+1 {
+		return 0
 	}
 	return i
 }
@@ -95,13 +122,13 @@ func (r *jsonReader) top(i int, out []Value) (int, *BadLine) {
 	first := i
 	l.next, l.at = 0, l.first
 	for {
-		var same int
+		var until int
 		var closed bool
-		if i, same = r.repeated(i, out); l.next > 0 && l.next == len(l.members) && r.line[i-1] == '}' {
+		if i, until = r.alike(i, out); l.next > 0 && l.next == len(l.members) && r.line[i-1] == '}' {
 			break
 		}
 		var bad *BadLine
-		if i, closed, bad = r.member(i, same, out); bad != nil {
+		if i, closed, bad = r.member(i, until, out); bad != nil {
 			return 0, bad
 		}
 		if closed {
@@ -112,61 +139,99 @@ func (r *jsonReader) top(i int, out []Value) (int, *BadLine) {
 	return i, nil
 }
 
-// repeated takes over the members from i on that are as in the last line. It returns the place after them, and how many
-// bytes from there on are the same still.
-func (r *jsonReader) repeated(i int, out []Value) (next, same int) {
-	l := &r.last
-	same = common(l.text[l.at:], r.line[i:])
-	all := same
-	members := l.members[l.next:]
-	for k := range members {
-		m := &members[k]
-		size := m.size
-		if size > same {
-			break
-		}
-		if m.want >= 0 {
-			if m.again == Missing {
+// alike takes over the members from i on while they are as in the last line, or differ only in a number or in the text
+// of a string. It returns the place after them, and that up to which the line is as the last one still. What it cannot do
+// it leaves to member, which reads anything.
+func (r *jsonReader) alike(i int, out []Value) (next, until int) {
+	b, text, members := r.line, r.last.text, r.last.members
+	shift, k := i-r.last.at, r.last.next // between the places here and in the last line
+	for {
+		until = commonEnd(b, i, text, i-shift)
+		for {
+			for k < len(members) && i+members[k].size <= until && members[k].want < 0 {
+				i += members[k].size
+				k++
+			}
+			if k == len(members) || i+members[k].size > until || members[k].again == Missing {
 				break
 			}
-			r.again(m, i+m.key, out)
+			r.again(&members[k], i, out)
+			i += members[k].size
+			k++
 		}
-		l.next++
-		i += size
-		same -= size
+		if k == len(members) {
+			break
+		}
+		m := &members[k]
+		v, end := i+m.key, 0
+		if m.plain && until > v {
+			end = plainEnd(b, min(until, v+m.value-1))
+		} else if !m.plain && until >= v {
+			end = digitsOnlyEnd(b, v)
+		}
+		if end == 0 || end+1 >= len(b) || b[end] != ',' || b[end+1] != '"' ||
+			m.want >= 0 && !r.changed(m, b[v:end], out) {
+			break
+		}
+		shift += end + 1 - i - m.size
+		m.value, m.size = end-v, end+1-i
+		i = end + 1
+		k++
 	}
-	l.at += all - same
-	return i, same
+	r.last.at, r.last.next = i-shift, k
+	return i, until
 }
 
 // again hands out a value that is as in the last line.
-func (r *jsonReader) again(m *member, at int, out []Value) {
+func (r *jsonReader) again(m *member, i int, out []Value) {
 	v := Value{Kind: m.again}
+	from, to := i+m.key, i+m.key+m.value
 	switch m.again {
 	case Null:
 	case Text:
-		v.Text = r.line[at+1 : at+m.value-1]
+		v.Text = r.line[from+1 : to-1]
 	default:
-		v.Text = r.line[at : at+m.value]
+		v.Text = r.line[from:to]
 	}
 	out[r.root.entries[m.want].value] = v
 }
 
-// member reads the member at i, of which so many bytes are as in the last line. It returns the place after it and
-// whether it was the last one.
-func (r *jsonReader) member(i, same int, out []Value) (next int, closed bool, bad *BadLine) {
+// changed hands out a wanted value that is a plain string or a number. It does not where more than that is wanted.
+func (r *jsonReader) changed(m *member, raw []byte, out []Value) bool {
+	e := &r.root.entries[m.want]
+	if !e.flat {
+		return false
+	}
+	if !m.plain {
+		m.again = Number
+		out[e.value] = Value{Kind: Number, Text: raw}
+		return true
+	}
+	raw = raw[1 : len(raw)-1]
+	text := r.text(raw)
+	out[e.value] = Value{Kind: Text, Text: text}
+	m.again = Missing
+	if len(raw) == 0 || &text[0] == &raw[0] {
+		m.again = Text
+	}
+	return true
+}
+
+// member reads the member at i, which is as in the last line up to until. It returns the place after it and whether it was
+// the last one.
+func (r *jsonReader) member(i, until int, out []Value) (next int, closed bool, bad *BadLine) {
 	l := &r.last
 	if n := skipSpace(r.line, i); n > i { // more space than the last line had after the member before
 		l.members[l.next-1].size += n - i
 		return n, false, nil
 	}
 	switch {
-	case l.next < len(l.members) && l.members[l.next].key <= same:
+	case l.next < len(l.members) && i+l.members[l.next].key <= until:
 		l.at += l.members[l.next].size
 	case l.find(r.line[i:]):
 		return i, false, nil
 	default:
-		same = 0
+		until = i
 		if bad = r.insert(i); bad != nil {
 			return 0, false, bad
 		}
@@ -175,9 +240,9 @@ func (r *jsonReader) member(i, same int, out []Value) (next int, closed bool, ba
 	v := i + m.key
 	if v < len(r.line) && r.line[v] <= ' ' { // more space than the last line had there
 		v = skipSpace(r.line, v)
-		m.key, same = v-i, 0
+		m.key, until = v-i, i
 	}
-	end, bad := r.value(m, v, same-m.key, out)
+	end, bad := r.value(m, v, until, out)
 	if bad != nil {
 		return 0, false, bad
 	}
@@ -203,41 +268,47 @@ func (r *jsonReader) insert(i int) *BadLine {
 	return bad
 }
 
-// value reads the value at i of a member, of which so many bytes are as in the last line, and returns the place after
-// it.
-func (r *jsonReader) value(m *member, i, same int, out []Value) (int, *BadLine) {
+// value reads the value at i of a member, which is as in the last line up to until, and returns the place after it.
+func (r *jsonReader) value(m *member, i, until int, out []Value) (int, *BadLine) {
 	b := r.line
 	if i >= len(b) {
 		return 0, badJSONEnd
 	}
 	if b[i] != '"' {
-		m.plain = false
+		m.text, m.plain = false, false
 		if m.want >= 0 {
 			return r.other(m, i, out)
 		}
 		return r.skip(i, 1)
 	}
 	from := i + 1
-	if m.plain && same > 0 { // all that is the same belongs to the string, but for its closing quote
-		from = i + min(same, m.value-1)
+	if m.text && until > from { // all that is the same belongs to the string, but for its closing quote
+		if until = min(until, i+m.value-1); m.plain {
+			from = until
+		} else {
+			from = outsideEscape(b, from, until)
+		}
 	}
 	end, escaped, bad := stringEnd(b, from)
 	if bad != nil {
 		return 0, bad
 	}
-	m.plain = !escaped
-	if m.want >= 0 {
-		if escaped || !r.root.entries[m.want].flat {
-			return r.other(m, i, out)
-		}
-		text := r.text(b[i+1 : end])
-		out[r.root.entries[m.want].value] = Value{Kind: Text, Text: text}
-		m.again = Missing
-		if len(text) == 0 || &text[0] == &b[i+1] {
-			m.again = Text
-		}
+	escaped = escaped || !m.plain && bytes.IndexByte(b[i:from], '\\') >= 0
+	m.text, m.plain = true, !escaped
+	if m.want >= 0 && (escaped || !r.changed(m, b[i:end+1], out)) {
+		return r.other(m, i, out)
 	}
 	return end + 1, nil
+}
+
+// outsideEscape returns a place at or before i from which the string that begins at start can be read on: no escape
+// reaches from before it to behind it.
+func outsideEscape(b []byte, start, i int) int {
+	const longest = len(`\uffff`)
+	if near := max(start, i-longest); bytes.IndexByte(b[near:i], '\\') >= 0 {
+		return start
+	}
+	return i
 }
 
 // other reads a wanted value that is no plain string.
