@@ -89,7 +89,7 @@ func (r *TimeReader) rfc3339(b []byte) (Time, bool) {
 	x := load(b, last-8)
 	before := uint64(1)<<(64-8*n) - 1
 	x = x&^before | ones*'0'&before
-	if ((x+ones*0x46)|(x-ones*'0'))&highs != 0 {
+	if !eightAreDigits(x) {
 		return Time{}, false
 	}
 	t.Nanos += int64(eightDigits(x)) * fractionUnits[n]
@@ -99,6 +99,9 @@ func (r *TimeReader) rfc3339(b []byte) (Time, bool) {
 
 // fractionUnits are the nanoseconds of the last digit of a fraction of so many digits.
 var fractionUnits = [9]int64{1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 100, 10}
+
+// eightAreDigits reports whether all eight bytes are decimal digits.
+func eightAreDigits(x uint64) bool { return ((x+ones*0x46)|(x-ones*'0'))&highs == 0 }
 
 // eightDigits is the number that eight digits write, the first one in the lowest byte.
 func eightDigits(x uint64) uint64 {

@@ -78,3 +78,19 @@ func TestTimeReaderChanges(t *testing.T) {
 		}
 	}
 }
+
+// Seconds in their usual form are what exact arithmetic makes of them, and with bytes changed, too.
+func TestPlainSeconds(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(2, 1)) //nolint:gosec // test data
+	for range 20_000 {
+		text := fmt.Sprintf("%010d.%09d", r.Int64N(10_000_000_000), r.IntN(1_000_000_000))[:10+r.IntN(11)]
+		checkDecimal(t, text, 0)
+		if got, err := parseDecimal([]byte(text), 0); err == nil && int(got.Digits) != max(len(text)-11, 0) {
+			t.Fatalf("%s: %d digits", text, got.Digits)
+		}
+		b := []byte(text)
+		b[r.IntN(len(b))] = "0123456789:.-+e/"[r.IntN(16)]
+		checkDecimal(t, string(b), 0)
+	}
+}

@@ -128,6 +128,11 @@ func monthNumber(b []byte) int64 {
 // parseDecimal reads a decimal number of seconds divided by 10^shift, exactly: the nanoseconds are the first digits
 // of the number, however far the point has to move, and no float is involved.
 func parseDecimal(b []byte, shift int) (Time, error) {
+	if shift == 0 {
+		if t, ok := plainSeconds(b); ok {
+			return t, nil
+		}
+	}
 	negative := len(b) > 0 && b[0] == '-'
 	if negative {
 		b = b[1:]
@@ -169,6 +174,26 @@ func parseDecimal(b []byte, shift int) (Time, error) {
 		return Time{Nanos: math.MinInt64, Digits: digits}, nil
 	}
 	return Time{}, ErrTimeRange
+}
+
+// plainSeconds reads the usual form of Unix time in seconds: ten digits, and a fraction of up to eight or none.
+func plainSeconds(b []byte) (Time, bool) {
+	n := len(b) - 11
+	if n == 0 || n > 8 || n < -1 || n > 0 && b[10] != '.' || two(b, 0) > 91 {
+		return Time{}, false
+	}
+	low := load(b, 2)
+	fraction := uint64(ones * '0')
+	if n > 0 { // the last eight bytes, those that are none of the fraction's taken for zeros
+		before := uint64(1)<<(64-8*n) - 1
+		fraction = load(b, len(b)-8)&^before | fraction&before
+	}
+	if !eightAreDigits(low) || !eightAreDigits(fraction) {
+		return Time{}, false
+	}
+	seconds := int64(two(b, 0))*100_000_000 + int64(eightDigits(low))
+	n = max(n, 0)
+	return Time{Nanos: seconds*nanosPerSecond + int64(eightDigits(fraction))*fractionUnits[n], Digits: uint8(n)}, true
 }
 
 // addDigits appends decimal digits to n, and reports whether the result is at most 9 above 2^63: the caller checks the
