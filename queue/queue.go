@@ -27,6 +27,8 @@ const (
 var (
 	// ErrStaleReceipt says that the receipt handle no longer holds its message: the visibility timeout ran out, and
 	// somebody else has received it or soon will, or it was deleted. Whoever gets it stops the work and touches nothing.
+	// Nobody may rely on getting it: SQS tells it of a deleted message only, and lets an old receipt delete or re-time the
+	// message that somebody else holds. What keeps two holders apart is the ledger.
 	ErrStaleReceipt = errors.New("stale receipt handle")
 	// ErrThrottled says that the service refuses for a while; nothing was done.
 	ErrThrottled = errors.New("throttled")
@@ -85,9 +87,9 @@ type Queue interface {
 	// Delete removes messages by their receipts. A receipt whose message is gone already is no error; one that
 	// another receive made stale is ErrStaleReceipt where the driver can tell (SQS cannot: it answers with success).
 	Delete(ctx context.Context, receipts []string) error
-	// ChangeVisibility extends, shortens or gives back. ErrStaleReceipt where the receipt no longer holds: the message
-	// was deleted, received again, or is visible again, be it because its time ran out or because it was given back. (SQS
-	// tells only that it was deleted; otherwise the change may be made, or not, and the answer is success.)
+	// ChangeVisibility extends, shortens or gives back. ErrStaleReceipt where the message was deleted and, where the
+	// driver can tell, where it was received again or is visible again, be it because its time ran out or because it was
+	// given back. (SQS cannot: it may make the change, to the new holder's message, or not, and answers with success.)
 	ChangeVisibility(ctx context.Context, changes []Change) error
 	// Counts tells the depth of the queue.
 	Counts(ctx context.Context) (Counts, error)

@@ -8,6 +8,7 @@ package queuetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -31,6 +32,9 @@ type Harness struct {
 	// DeleteTellsStale says that Delete answers ErrStaleReceipt where the driver knows better than to delete. SQS
 	// answers with success.
 	DeleteTellsStale bool
+	// ChangeTellsStale says that ChangeVisibility answers ErrStaleReceipt to a receipt whose message was received again,
+	// is visible again or has become a dead letter. SQS may make the change, or not, and answers with success.
+	ChangeTellsStale bool
 	// LimitsHold says that the driver counts MaxVisibility from the receive; it is tried with Advance only.
 	LimitsHold bool
 	// PollsOutliveContext says that the server may hand messages to a poll whose context has ended, because it has not
@@ -135,6 +139,14 @@ func (f *fixture) change(q queue.Queue, receipt string, visibility time.Duration
 
 func (f *fixture) remove(q queue.Queue, receipts ...string) error {
 	return q.Delete(context.Background(), receipts)
+}
+
+// stale checks the answer to a receipt that holds no more: a driver that does not tell may only say that all is well.
+func (f *fixture) stale(doing string, err error, tells bool) {
+	f.Helper()
+	if (tells || err != nil) && !errors.Is(err, queue.ErrStaleReceipt) {
+		f.Errorf("%s with a receipt that holds no more: %v, want ErrStaleReceipt", doing, err)
+	}
 }
 
 // must fails the test for an error.

@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	t.Run("MovedClock", func(t *testing.T) {
 		t.Parallel()
-		queuetest.Run(t, queuetest.Harness{Driver: "sqlitequeue, clock moved by the test", DeleteTellsStale: true, LimitsHold: true, Open: func(t testing.TB) queuetest.Queues {
+		queuetest.Run(t, queuetest.Harness{Driver: "sqlitequeue, clock moved by the test", DeleteTellsStale: true, ChangeTellsStale: true, LimitsHold: true, Open: func(t testing.TB) queuetest.Queues {
 			c := newClock()
 			work, dead := pair(t, c.Now)
 			return queuetest.Queues{Work: work, Dead: dead, Advance: c.Advance}
@@ -63,7 +63,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("RealClock", func(t *testing.T) {
 		t.Parallel()
-		queuetest.Run(t, queuetest.Harness{Driver: "sqlitequeue, real clock", DeleteTellsStale: true, Unit: 500 * time.Millisecond, Open: func(t testing.TB) queuetest.Queues {
+		queuetest.Run(t, queuetest.Harness{Driver: "sqlitequeue, real clock", DeleteTellsStale: true, ChangeTellsStale: true, Unit: 500 * time.Millisecond, Open: func(t testing.TB) queuetest.Queues {
 			work, dead := pair(t, nil)
 			return queuetest.Queues{Work: work, Dead: dead}
 		}})
