@@ -161,11 +161,11 @@ type Reopen struct {
 
 // Summary counts the cursors of one replay.
 type Summary struct {
-	Objects  map[State]Tally // archive objects
-	Protocol map[string]Tally
-	Parts    map[int64]map[State]int64 // fold parts, by the fold's number
-	Oldest   time.Time                 // the earliest StateChange of an open object; zero: none is open
-	Notes    int64                     // objects with a Note
+	Objects  map[State]Tally           `json:"objects"` // archive objects
+	Protocol map[string]Tally          `json:"protocol"`
+	Parts    map[int64]map[State]int64 `json:"parts,omitempty"` // fold parts, by the fold's number
+	Oldest   time.Time                 `json:"oldest,omitzero"` // the earliest StateChange of an open object; zero: none is open
+	Notes    int64                     `json:"notes,omitempty"` // objects with a Note
 }
 
 // Tally adds cursors up.

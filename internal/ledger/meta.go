@@ -77,6 +77,7 @@ type Replay struct {
 	Resumes   State            `json:"resumes,omitempty"`    // of a PAUSED replay: the state that resume gives back
 	Cleaned   bool             `json:"cleaned,omitempty"`    // of a replay that is over: its tags are off, its protocols free
 	Waits     string           `json:"waits,omitempty"`      // what a finish waits for, in words
+	Final     *Summary         `json:"final,omitempty"`      // of the cursors when it was promoted or, cancelled, cleaned; Parts of the last fold alone
 	Version   int64            `json:"version"`
 }
 

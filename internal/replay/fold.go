@@ -218,7 +218,7 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 	if why != "" {
 		return d.wait(ctx, r.ID, ledger.Folding, why)
 	}
-	if r, err = d.promote(ctx, r); err != nil || !r.Promoted {
+	if r, err = d.promote(ctx, r, s); err != nil || !r.Promoted {
 		return err
 	}
 	return d.cleanUp(ctx, r)

@@ -17,8 +17,8 @@ import (
 
 // promote lets readers move to the new generations: one transaction over all protocols, the replay, and the
 // generations' base. It is for the fold that was audited and no other: a second watcher may have opened the next one,
-// whose rows are not there yet.
-func (d *Driver) promote(ctx context.Context, audited ledger.Replay) (ledger.Replay, error) {
+// whose rows are not there yet. sum is what the replay came to: its cursors do not change any more.
+func (d *Driver) promote(ctx context.Context, audited ledger.Replay, sum ledger.Summary) (ledger.Replay, error) {
 	id := audited.ID
 	for {
 		r, err := d.o.Ledger.Replay(ctx, id)
@@ -47,6 +47,7 @@ func (d *Driver) promote(ctx context.Context, audited ledger.Replay) (ledger.Rep
 			w.Protocols = append(w.Protocols, p)
 		}
 		r.Promoted = true
+		keepCount(&r, sum)
 		w.Replays = []ledger.Replay{r}
 		switch err := d.o.Ledger.Write(ctx, w); {
 		case err == nil:

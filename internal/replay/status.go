@@ -78,27 +78,10 @@ func (d *Driver) Status(ctx context.Context, id string) (Status, error) {
 	return d.status(ctx, r)
 }
 
-// Statuses tells it of all replays, the newest first.
-func (d *Driver) Statuses(ctx context.Context) ([]Status, error) {
-	replays, err := d.o.Ledger.Replays(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the replays: %w", err)
-	}
-	statuses := make([]Status, 0, len(replays))
-	for _, r := range replays {
-		s, err := d.status(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		statuses = append(statuses, s)
-	}
-	return statuses, nil
-}
-
 func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
-	sum, err := d.o.Ledger.Summarize(ctx, r.ID)
+	sum, err := d.count(ctx, r)
 	if err != nil {
-		return Status{}, fmt.Errorf("counting the objects of %s: %w", r.ID, err)
+		return Status{}, err
 	}
 	total := sum.Total()
 	var counting ledger.Tally // what a FAILED object had counted counts for nothing
@@ -143,6 +126,24 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 	}
 	s.DeadLetters = dead.Visible + dead.InFlight + dead.Delayed
 	return s, d.rates(ctx, r, sum, &s)
+}
+
+// count adds a replay's cursors up. It asks the ledger only where the record does not have the figures already.
+func (d *Driver) count(ctx context.Context, r ledger.Replay) (ledger.Summary, error) {
+	if r.Final != nil {
+		return *r.Final, nil
+	}
+	sum, err := d.o.Ledger.Summarize(ctx, r.ID)
+	if err != nil {
+		return sum, fmt.Errorf("counting the objects of %s: %w", r.ID, err)
+	}
+	return sum, nil
+}
+
+// keepCount leaves in a record what its cursors came to, so that nobody need count them again.
+func keepCount(r *ledger.Replay, sum ledger.Summary) {
+	sum.Parts = map[int64]map[ledger.State]int64{r.Fold.Number: sum.Parts[r.Fold.Number]}
+	r.Final = &sum
 }
 
 // waits says what a state waits for where the watcher has not said it yet.

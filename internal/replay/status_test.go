@@ -2,6 +2,8 @@ package replay_test
 
 import (
 	"context"
+	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,20 +113,42 @@ func TestStatusWaits(t *testing.T) {
 	}
 }
 
-func TestStatuses(t *testing.T) {
+// TestStatusOver: the cursors of a replay that is over are not counted again, and it says the same as if they were.
+func TestStatusOver(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	s.put("logs/dns/1", "a")
+	ctx := context.Background()
+	s.put("logs/dns/1", "a", "b", "!")
+	s.corrupt("logs/dns/2")
 	s.put("logs/ssl/1", "a")
-	older, newer := s.running("dns"), s.running("ssl")
-	all, err := s.driver("reader", nil).Statuses(context.Background())
-	if err != nil || len(all) != 2 {
-		t.Fatalf("%d, %v", len(all), err)
+	finished, cancelled := s.running("dns"), s.running("ssl")
+	if _, err := s.operator(nil).Cancel(ctx, cancelled.ID); err != nil {
+		t.Fatal(err)
 	}
-	if newer.ID < older.ID { // in the same millisecond
-		older, newer = newer, older
+	s.workers()
+	s.done(finished.ID)
+	d := s.driver("watcher", nil)
+	if _, err := d.Finish(ctx, finished.ID, true, "somebody"); err != nil {
+		t.Fatal(err)
 	}
-	if all[0].Replay != newer.ID || all[1].Replay != older.ID {
-		t.Errorf("%s before %s, want the newest first", all[0].Replay, all[1].Replay)
+	s.watch(d, finished.ID, ledger.Finished)
+	var counted atomic.Int64
+	reader := s.driver("reader", countTap(&counted))
+	for _, r := range []ledger.Replay{finished, cancelled} {
+		got, err := reader.Status(ctx, r.ID)
+		if n := counted.Load(); err != nil || n != 0 {
+			t.Fatalf("%s: counted %d times, %v", got.State, n, err)
+		}
+		old := s.replay(r.ID)
+		old.Final = nil // as records were before
+		if err := s.ledger.Write(ctx, ledger.Writes{Replays: []ledger.Replay{old}}); err != nil {
+			t.Fatal(err)
+		}
+		want, err := reader.Status(ctx, r.ID)
+		got.Queue, got.DeadLetters = want.Queue, want.DeadLetters // which the workers may still tidy up
+		got.LinesPerSecond, got.BytesPerSecond = want.LinesPerSecond, want.BytesPerSecond
+		if n := counted.Swap(0); err != nil || n != 1 || !want.State.Ended() || want.Objects.Listed == 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("counted %d times, %v:\n%+v, want\n%+v", n, err, got, want)
+		}
 	}
 }

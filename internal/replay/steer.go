@@ -149,11 +149,16 @@ func (d *Driver) close(ctx context.Context, r ledger.Replay) (ledger.Replay, err
 			break
 		}
 	}
+	sum, err := d.count(ctx, r)
+	if err != nil {
+		return r, err
+	}
 	return d.transact(ctx, r.ID, func(r *ledger.Replay, protocols []ledger.Protocol) error {
 		if r.Cleaned {
 			return errUnchanged
 		}
 		r.Cleaned = true
+		keepCount(r, sum)
 		for i := range protocols {
 			if protocols[i].Replay == r.ID {
 				protocols[i].Replay = ""

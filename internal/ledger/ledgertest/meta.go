@@ -59,6 +59,10 @@ func someReplay(id string) ledger.Replay {
 		Changed: after(1), Listing: ledger.Listing{After: "logs/dns/é\U0001F600", Done: true, Objects: 1, Bytes: 1 << 60, Unmatched: 2, Sample: "x"},
 		Fold:     ledger.Fold{Number: 3, Parts: []ledger.FoldPart{{Protocol: "dns", Index: 1, Of: 2}}, Started: after(2), Listed: true},
 		Accepted: &ledger.Acceptance{At: after(3), By: "me", Objects: 4}, Promoted: true, Waits: "for dns/a.gz",
+		Final: &ledger.Summary{
+			Objects:  map[ledger.State]ledger.Tally{ledger.Finished: {Objects: 1, Size: 2, Rows: 3, Lines: 5, Accounts: ledger.Accounts{Read: 4, Counted: 4, Blank: 1}}},
+			Protocol: map[string]ledger.Tally{"dns": {Objects: 1}}, Parts: map[int64]map[ledger.State]int64{3: {ledger.Finished: 1}}, Notes: 1,
+		},
 	}
 }
 
