@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -49,6 +50,9 @@ type Driver struct {
 	deadLetters int64                // at the last look that left nothing to be done
 	looked      map[string]time.Time // when a replay's open work was last looked through for what is lost
 	rests       map[string]rest      // the replays that a look leaves alone
+
+	asking sync.Mutex      // guards asked, and lets one goroutine at a time count for Held
+	asked  map[string]rest // the replays that Held leaves alone
 }
 
 // New makes a driver.
@@ -77,7 +81,7 @@ func New(o Options) (*Driver, error) {
 	}
 	return &Driver{
 		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare,
-		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{},
+		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{}, asked: map[string]rest{},
 	}, nil
 }
 

@@ -39,12 +39,11 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 		case ledger.Paused:
 			h.Held, h.Why = true, "somebody to resume it"
 		case ledger.Running:
-			s, err := d.o.Ledger.Summarize(ctx, r.ID)
-			if err != nil {
-				return nil, fmt.Errorf("counting the objects of %s: %w", r.ID, err)
-			}
 			var why string
-			if why, h.Held = obstacle(r, s); h.Held {
+			if why, h.Held, err = d.obstacleNow(ctx, r); err != nil {
+				return nil, err
+			}
+			if h.Held {
 				h.Why = why
 			}
 		case ledger.Folding:

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -23,6 +24,9 @@ type rest struct {
 	record ledger.Replay // as the step has left it
 	until  time.Time
 	busy   bool // work may have ended that the step has not counted
+
+	obstacle string // of a rest of Held: what the count has shown
+	hand     bool
 }
 
 // looking is what a look does about a replay.
@@ -36,10 +40,10 @@ const (
 
 // resting tells whether a replay is to be left alone at this look: its rest is not over, nobody has changed its record,
 // and the queue has not become empty, as it does when the last object is read, or a fold's last part is in.
-func (d *Driver) resting(ctx context.Context, r ledger.Replay) looking {
-	rest, ok := d.rests[r.ID]
+func (d *Driver) resting(ctx context.Context, rests map[string]rest, r ledger.Replay) looking {
+	rest, ok := rests[r.ID]
 	if !ok || !time.Now().Before(rest.until) || !sameReplay(rest.record, r) {
-		delete(d.rests, r.ID)
+		delete(rests, r.ID)
 		return usual
 	}
 	counts, err := d.o.Queue.Counts(ctx)
@@ -47,9 +51,9 @@ func (d *Driver) resting(ctx context.Context, r ledger.Replay) looking {
 	case err != nil: // the next look asks again
 	case !counts.Idle():
 		rest.busy = true
-		d.rests[r.ID] = rest
+		rests[r.ID] = rest
 	case rest.busy:
-		delete(d.rests, r.ID)
+		delete(rests, r.ID)
 		return emptied
 	}
 	return leave
@@ -57,22 +61,51 @@ func (d *Driver) resting(ctx context.Context, r ledger.Replay) looking {
 
 // stepOrRest is step, unless the replay rests.
 func (d *Driver) stepOrRest(ctx context.Context, r ledger.Replay) error {
-	why := d.resting(ctx, r)
+	why := d.resting(ctx, d.rests, r)
 	if why == leave {
 		return nil
 	}
 	started := time.Now()
 	err := d.step(ctx, r)
-	took := time.Since(started)
+	until, long := d.restUntil(started)
 	counting := r.State == ledger.Running || r.State == ledger.Folding && !r.Promoted
-	if !counting || took < d.longStep {
+	if !counting || !long {
 		return err
 	}
 	if now, e := d.o.Ledger.Replay(ctx, r.ID); e == nil && sameReplay(r, now) { // otherwise it got on, and may go on
 		// A step that began with an empty queue has counted all that was done; any other one may have come too early.
-		d.rests[r.ID] = rest{record: now, until: started.Add(took + min(d.restShare*took, maxRest)), busy: why != emptied}
+		d.rests[r.ID] = rest{record: now, until: until, busy: why != emptied}
 	}
 	return err
+}
+
+// restUntil says how long to rest after what was started then and is done now; long, whether to rest at all.
+func (d *Driver) restUntil(started time.Time) (until time.Time, long bool) {
+	took := time.Since(started)
+	return started.Add(took + min(d.restShare*took, maxRest)), took >= d.longStep
+}
+
+// obstacleNow is what keeps a RUNNING replay from folding. Those who wait for a replay ask again and again, so that here,
+// too, a count that took long is followed by a rest, in which its answer stands.
+func (d *Driver) obstacleNow(ctx context.Context, r ledger.Replay) (why string, hand bool, err error) {
+	d.asking.Lock()
+	defer d.asking.Unlock()
+	state := d.resting(ctx, d.asked, r)
+	if state == leave {
+		known := d.asked[r.ID]
+		return known.obstacle, known.hand, nil
+	}
+	started := time.Now()
+	s, err := d.o.Ledger.Summarize(ctx, r.ID)
+	if err != nil {
+		return "", false, fmt.Errorf("counting the objects of %s: %w", r.ID, err)
+	}
+	why, hand = obstacle(r, s)
+	if until, long := d.restUntil(started); long {
+		// With an empty queue work may still be about to be called FAILED: a message goes before the cursor says so.
+		d.asked[r.ID] = rest{record: r, until: until, busy: state != emptied || !hand, obstacle: why, hand: hand}
+	}
+	return why, hand, nil
 }
 
 // sameReplay reports whether two readings of a record differ in nothing but what the watcher says about it.

@@ -76,6 +76,35 @@ func TestRestHeld(t *testing.T) {
 	s.watch(d, r.ID, ledger.Finished)
 }
 
+// TestRestAsked: asking again and again what holds a replay does not count its cursors again and again, and tells of a
+// failure as soon as the queue is empty.
+func TestRestAsked(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.put("logs/dns/a", "x")
+	r := s.running("dns")
+	var counted atomic.Int64
+	d := s.driver("waiting", countTap(&counted))
+	replay.Rest(d, 1e8)
+	want := func(when string, times int, n int64, hand bool) {
+		t.Helper()
+		for range times {
+			h, err := d.Held(context.Background())
+			if err != nil || len(h) != 1 || h[0].Held != hand || h[0].Why == "" {
+				t.Fatalf("%s: %+v, %v", when, h, err)
+			}
+		}
+		if got := counted.Load(); got != n {
+			t.Fatalf("%s: counted %d times, want %d", when, got, n)
+		}
+	}
+	want("the message waits", 3, 1, false)
+	tasks(t, s.work)
+	want("the message is gone", 1, 2, false)
+	s.fail(r.ID, "logs/dns/a")
+	want("it has failed", 3, 3, true)
+}
+
 // countTap counts how often cursors are counted.
 func countTap(n *atomic.Int64) *tap {
 	return &tap{hook: func(c call) error {
