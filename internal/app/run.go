@@ -26,12 +26,19 @@ func (a *App) Work(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
+// onceInterval is how long a run that ends with its replays waits at most between two looks at them: nobody else has to be
+// waited for, and every step of theirs takes a look.
+const onceInterval = time.Second
+
 // Run runs all roles in this process until ctx ends; with once, until no replay can go on: nil when all are over,
 // replay.ErrHeld when one is held back, with what holds it.
 func (a *App) Run(ctx context.Context, once bool) error {
 	signalled := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if once {
+		a.driver.Hasten(onceInterval)
+	}
 	group, ctx := errgroup.WithContext(ctx) // a role that fails takes the others with it
 	group.Go(func() error { return a.Work(ctx) })
 	group.Go(func() error { return a.driver.Watch(ctx) })
@@ -76,7 +83,7 @@ func (a *App) untilStill(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(a.config.Watcher.Interval / 2):
+		case <-time.After(min(a.config.Watcher.Interval, onceInterval) / 2):
 		}
 	}
 }

@@ -29,6 +29,13 @@ func (d *Driver) Watch(ctx context.Context) error {
 	}
 }
 
+// Hasten makes Watch look again after at most that time. It is for a process that waits for its replays to be over; call
+// it before Watch. Looks that take longer than the time between them are followed by rests, as otherwise long ones are.
+func (d *Driver) Hasten(interval time.Duration) {
+	d.o.Interval = min(d.o.Interval, interval)
+	d.longStep = min(d.longStep, interval)
+}
+
 // Look is one look of the watcher at everything. An error of one replay does not keep it from the others.
 func (d *Driver) Look(ctx context.Context) error {
 	replays, err := d.o.Ledger.Replays(ctx)
