@@ -147,17 +147,18 @@ func (r *jsonReader) alike(i int, out []Value) (next, until int) {
 	shift, k := i-r.last.at, r.last.next // between the places here and in the last line
 	for {
 		until = commonEnd(b, i, text, i-shift)
-		for {
-			for k < len(members) && i+members[k].size <= until && members[k].want < 0 {
-				i += members[k].size
-				k++
-			}
-			if k == len(members) || i+members[k].size > until || members[k].again == Missing {
+		for ; k < len(members); k++ {
+			m := &members[k]
+			if i+m.size > until {
 				break
 			}
-			r.again(&members[k], i, out)
-			i += members[k].size
-			k++
+			if m.want >= 0 {
+				if m.again == Missing {
+					break
+				}
+				r.again(m, i, out)
+			}
+			i += m.size
 		}
 		if k == len(members) {
 			break
