@@ -21,11 +21,15 @@ func jitter(d time.Duration) time.Duration {
 }
 
 // pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, d time.Duration) { pauseUnless(ctx, nil, d) }
+
+// pauseUnless waits for d, or until ctx ends or over is closed.
+func pauseUnless(ctx context.Context, over <-chan struct{}, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+	case <-over:
 	case <-t.C:
 	}
 }

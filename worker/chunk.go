@@ -151,6 +151,7 @@ func (c *chunk) read(ctx context.Context, budget time.Duration) error {
 			c.count(line)
 			size += len(line.Bytes)
 		}
+		c.w.outage.succeeded() // a chunk may take minutes until its commit
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

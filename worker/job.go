@@ -40,10 +40,14 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // why the work was cut off, rather than what it met then
 	}
+	if errors.Is(err, errPaused) {
+		w.met.Store(true)
+	}
 	attempts := 0
 	if j.claimed {
 		attempts = j.cursor.NoProgress
 	}
+	err = j.weigh(err)
 	verdict := decide(err, attempts, w.o.MaxAttempts)
 
 	fields := []zap.Field{

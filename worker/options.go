@@ -65,6 +65,11 @@ func setInt(n *int, value int) {
 	}
 }
 
+// retryBase is the first back-off; it follows the visibility timeout, because that is what a queue is tuned by.
+func (o Options) retryBase() time.Duration {
+	return min(max(o.Visibility/60, 50*time.Millisecond), 5*time.Second)
+}
+
 func (o Options) validate() error {
 	switch {
 	case o.Queue == nil || o.DeadLetters == nil || o.Ledger == nil || o.Archive == nil:

@@ -29,7 +29,7 @@ func (j *job) settle(ctx context.Context, v Verdict, reason error) error {
 	case Retry:
 		return errors.Join(
 			j.settleCursor(ctx, ledger.Settle{State: ledger.Pending, Error: reason.Error()}),
-			j.giveBack(ctx, backoff(max(j.cursor.NoProgress, j.message.Receives), j.retryBase(), j.w.o.Visibility)),
+			j.giveBack(ctx, backoff(max(j.cursor.NoProgress, j.message.Receives), j.w.o.retryBase(), j.w.o.Visibility)),
 		)
 	case Wait:
 		return errors.Join(
@@ -130,19 +130,17 @@ func (j *job) giveBack(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// retryBase is the first back-off; it follows the visibility timeout, because that is what a queue is tuned by.
-func (j *job) retryBase() time.Duration {
-	return min(max(j.w.o.Visibility/60, 50*time.Millisecond), 5*time.Second)
-}
-
 // waitTime is how long a message waits for what it cannot have now: the owner's time where there is one.
 func (j *job) waitTime(reason error) time.Duration {
 	if errors.Is(reason, errFoldHere) {
 		return 0 // it has waited here, and is for anybody now
 	}
+	if errors.Is(reason, errOutage) {
+		return backoff(max(j.message.Receives, 1), j.w.o.retryBase(), j.w.o.Visibility)
+	}
 	if errors.Is(reason, ledger.ErrOwned) {
 		left := time.Until(j.cursor.OwnedUntil)
-		return min(max(left, 0), queue.MaxDelay) + jitter(j.retryBase())
+		return min(max(left, 0), queue.MaxDelay) + jitter(j.w.o.retryBase())
 	}
 	return jitter(min(max(j.w.o.Visibility/5, 200*time.Millisecond), 30*time.Second))
 }

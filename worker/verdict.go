@@ -43,6 +43,7 @@ var (
 	errGone       = errors.New("the cursor went with its replay")
 	errPanic      = errors.New("panic")
 	errTooLong    = errors.New("longer than max_line")
+	errOutage     = errors.New("nothing can be read")
 	errForeign    = errors.New("message is of no replay that the ledger knows")
 )
 
@@ -68,6 +69,7 @@ var verdicts = []struct {
 	{errFolding, Wait},
 	{errFoldHere, Wait},
 	{errOpenCursor, Wait},
+	{errOutage, Wait},
 	{stats.ErrVersion, Wait}, // another process can compile the definition
 	{ledger.ErrThrottled, Wait},
 	{archive.ErrThrottled, Wait},

@@ -58,6 +58,7 @@ var sentinels = map[string]struct {
 	"worker.errNoProgress":   {err: errNoProgress, want: Poison},
 	"worker.errBadLines":     {err: errBadLines, want: Poison},
 	"worker.errGone":         {err: errGone, want: Done},
+	"worker.errOutage":       {err: errOutage, want: Wait},
 	"worker.errForeign":      {err: errForeign, want: Poison},
 	"worker.errPanic":        {err: errPanic, want: Retry},
 	"worker.errTooLong":      {err: errTooLong, want: Retry, unused: true},     // a line's, never a chunk's

@@ -23,6 +23,9 @@ type Worker struct {
 	replays  replays
 	progress progress
 	beats    heartbeat
+	outage   outage
+	met      atomic.Bool // a message of a paused replay, since holdPaused looked last
+	looked   time.Time   // when it did; fetch's own
 	started  atomic.Bool
 	stopping atomic.Bool        // chunks end at their next look
 	over     context.Context    // ends with the drain: what is not written then is not written
@@ -46,6 +49,7 @@ func New(o Options) (*Worker, error) {
 	}
 	w.programs.ledger = o.Ledger
 	w.replays.ledger, w.replays.age = o.Ledger, replayAge
+	w.outage.log = o.Log
 	w.progress.init(o)
 	w.beats.init(o)
 	return w, nil
@@ -100,11 +104,21 @@ func (w *Worker) lastWrites(ctx context.Context) (context.Context, context.Cance
 }
 
 // fetch receives messages and gives each a slot of its own, until ctx ends. It never asks for more than there are
-// free slots: a message held is a message that no other worker can have.
+// free slots: a message held is a message that no other worker can have. In an outage it asks for one now and then,
+// to see whether it is over.
 func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
-	failures := 0
+	failures, probes := 0, 0
 	for {
-		n := w.takeSlots(ctx)
+		w.holdPaused(ctx)
+		limit := queue.MaxBatch
+		if over := w.outage.lasting(); over == nil {
+			probes = 0
+		} else {
+			probes++
+			pauseUnless(ctx, over, backoff(probes, w.o.retryBase(), min(w.o.Visibility, outageProbe)))
+			limit = 1
+		}
+		n := w.takeSlots(ctx, limit)
 		if n == 0 {
 			return
 		}
@@ -128,8 +142,8 @@ func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
 	}
 }
 
-// takeSlots waits for a free slot and takes all that are free then, up to a batch; 0 when ctx ends first.
-func (w *Worker) takeSlots(ctx context.Context) int {
+// takeSlots waits for a free slot and takes all that are free then, up to limit; 0 when ctx ends first.
+func (w *Worker) takeSlots(ctx context.Context, limit int) int {
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -139,7 +153,7 @@ func (w *Worker) takeSlots(ctx context.Context) int {
 	case <-w.free:
 	}
 	n := 1
-	for n < queue.MaxBatch {
+	for n < limit {
 		select {
 		case <-w.free:
 			n++
