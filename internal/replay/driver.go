@@ -41,6 +41,7 @@ type Driver struct {
 	foldPatience time.Duration
 	longStep     time.Duration
 	restShare    time.Duration // a factor
+	listTurn     time.Duration
 
 	fold struct { // whose parts were sent last, and when
 		name string
@@ -50,6 +51,7 @@ type Driver struct {
 	deadLetters int64                // at the last look that left nothing to be done
 	looked      map[string]time.Time // when a replay's open work was last looked through for what is lost
 	rests       map[string]rest      // the replays that a look leaves alone
+	more        bool                 // the last look has left a listing that goes on
 
 	asking sync.Mutex      // guards asked, and lets one goroutine at a time count for Held
 	asked  map[string]rest // the replays that Held leaves alone
@@ -80,7 +82,7 @@ func New(o Options) (*Driver, error) {
 		o.Log = zap.NewNop()
 	}
 	return &Driver{
-		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare,
+		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn,
 		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{}, asked: map[string]rest{},
 	}, nil
 }

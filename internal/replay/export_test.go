@@ -10,3 +10,6 @@ func FoldPatience(d *Driver, t time.Duration) { d.foldPatience = t }
 
 // Rest lets a driver rest after every step that leads nowhere, so many times as long as it took.
 func Rest(d *Driver, share time.Duration) { d.longStep, d.restShare = 0, share }
+
+// ShortTurns lets a look list no more than a page.
+func ShortTurns(d *Driver) { d.listTurn = 0 }

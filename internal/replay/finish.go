@@ -29,7 +29,7 @@ func (d *Driver) Finish(ctx context.Context, id string, accept bool, by string) 
 		if before.State.Ended() {
 			return before, nil
 		}
-		if err := d.step(ctx, before); err != nil && !errors.Is(err, ledger.ErrHeld) {
+		if _, err := d.step(ctx, before, endless); err != nil && !errors.Is(err, ledger.ErrHeld) {
 			return before, err
 		}
 		r, err := d.o.Ledger.Replay(ctx, id)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,33 +20,47 @@ import (
 const pageSize = 500
 
 // tagWriters is how many tag writes of a page are under way at once.
-const tagWriters = 8
+const tagWriters = 32
+
+const (
+	// listTurn is how long a look lists one replay's archive before it turns to what else there is to do: the whole of a
+	// large one takes hours where each object is tagged.
+	listTurn = 30 * time.Second
+	endless  = time.Duration(math.MaxInt64)
+)
 
 // Continue lists and enqueues what a STARTING replay has not listed yet, and makes it RUNNING. It may be called by
 // several processes; a lease keeps all but one out, and ErrHeld says so.
 func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.Replay)) error {
+	_, err := d.list(ctx, id, endless, progress)
+	return err
+}
+
+// list is Continue for one turn: after that time it ends with the page that it is at, and says that there is more.
+func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progress func(ledger.Replay)) (more bool, err error) {
+	began := time.Now()
 	r, err := d.o.Ledger.Replay(ctx, id)
 	if err != nil {
-		return fmt.Errorf("reading replay %s: %w", id, err)
+		return false, fmt.Errorf("reading replay %s: %w", id, err)
 	}
 	scope, err := newScope(r.Prefix, r.Layout, r.Narrow)
 	if err != nil {
-		return fmt.Errorf("replay %s: %w", id, err)
+		return false, fmt.Errorf("replay %s: %w", id, err)
 	}
 	p := page{d: d, scope: scope}
 	defer d.release(ctx, r.ID)
 	for r.State == ledger.Starting {
 		if err := d.lease(ctx, r.ID); err != nil {
-			return err
+			return false, err
 		}
 		if err := p.read(ctx, r); err != nil {
-			return err
+			return false, err
 		}
 		if err := p.enqueue(ctx, r); err != nil {
-			return err
+			return false, err
 		}
 		if r, err = p.save(ctx, r); err != nil {
-			return err
+			return false, err
 		}
 		if r.Promoted || r.State.Ended() {
 			p.untag(ctx, r)
@@ -53,8 +68,11 @@ func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.R
 		if progress != nil {
 			progress(r)
 		}
+		if r.State == ledger.Starting && time.Since(began) >= turn {
+			return true, nil
+		}
 	}
-	return nil
+	return false, nil
 }
 
 // lease keeps other processes from doing the same step.

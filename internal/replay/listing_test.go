@@ -238,3 +238,55 @@ func TestListingEmptied(t *testing.T) {
 		t.Error("promoted")
 	}
 }
+
+// TestListingTurns: a look lists for no longer than its turn, looks after everything else, and goes on at the next look, for
+// which Watch does not wait; whoever asks for the end gets it.
+func TestListingTurns(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	for i := range 4 {
+		s.put(fmt.Sprint("logs/dns/", i), "a")
+		s.put(fmt.Sprint("logs/ssl/", i), "a")
+	}
+	hourly := func(o *replay.Options) { o.Interval = time.Hour }
+	start := func(d *replay.Driver, protocol string) string {
+		t.Helper()
+		replay.PageSize(d, 2)
+		replay.ShortTurns(d)
+		r, err := d.Start(ctx, params(protocol))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.ID
+	}
+	looked := 0
+	d := s.driver("watcher", &tap{hook: func(c call) error {
+		if c.name == "Replays" && c.after {
+			looked++
+		}
+		return nil
+	}}, hourly)
+	id := start(d, "dns")
+	look(t, d)
+	if r := s.replay(id); r.State != ledger.Starting || r.Listing.Objects != 2 {
+		t.Fatalf("%s, %d listed in a turn, want a page of 2", r.State, r.Listing.Objects)
+	}
+	watched := make(chan error, 1)
+	go func() { watched <- d.Watch(ctx) }()
+	until(t, "the listing", func() bool { return s.replay(id).State == ledger.Running })
+	stop()
+	if err := <-watched; err != nil {
+		t.Error(err)
+	}
+	if pages := 8/2 + 1; looked < pages { // those of ssl are seen and left; the last page is empty
+		t.Errorf("%d looks for %d pages", looked, pages)
+	}
+	ctx = context.Background()
+	d = s.driver("operator", nil, hourly)
+	id = start(d, "ssl")
+	if r, err := d.Finish(ctx, id, false, ""); err != nil || r.State != ledger.Running {
+		t.Errorf("%s, %v", r.State, err)
+	}
+}

@@ -60,23 +60,23 @@ func (d *Driver) resting(ctx context.Context, rests map[string]rest, r ledger.Re
 }
 
 // stepOrRest is step, unless the replay rests.
-func (d *Driver) stepOrRest(ctx context.Context, r ledger.Replay) error {
+func (d *Driver) stepOrRest(ctx context.Context, r ledger.Replay) (more bool, err error) {
 	why := d.resting(ctx, d.rests, r)
 	if why == leave {
-		return nil
+		return false, nil
 	}
 	started := time.Now()
-	err := d.step(ctx, r)
+	more, err = d.step(ctx, r, d.listTurn)
 	until, long := d.restUntil(started)
 	counting := r.State == ledger.Running || r.State == ledger.Folding && !r.Promoted
 	if !counting || !long {
-		return err
+		return more, err
 	}
 	if now, e := d.o.Ledger.Replay(ctx, r.ID); e == nil && sameReplay(r, now) { // otherwise it got on, and may go on
 		// A step that began with an empty queue has counted all that was done; any other one may have come too early.
 		d.rests[r.ID] = rest{record: now, until: until, busy: why != emptied}
 	}
-	return err
+	return more, err
 }
 
 // restUntil says how long to rest after what was started then and is done now; long, whether to rest at all.

@@ -23,7 +23,11 @@ func (d *Driver) Watch(ctx context.Context) error {
 			said = time.Now()
 			d.say(ctx)
 		}
-		if pause(ctx, d.o.Interval) != nil {
+		interval := d.o.Interval
+		if d.more {
+			interval = 0
+		}
+		if pause(ctx, interval) != nil {
 			return nil
 		}
 	}
@@ -44,6 +48,7 @@ func (d *Driver) Look(ctx context.Context) error {
 	}
 	var errs []error
 	var active []ledger.Replay
+	d.more = false
 	for _, r := range replays {
 		if r.State == ledger.Cancelled && !r.Cleaned { // whoever cancelled it did not come to the end
 			if _, err := d.close(ctx, r); err != nil && !errors.Is(err, ledger.ErrHeld) {
@@ -55,7 +60,9 @@ func (d *Driver) Look(ctx context.Context) error {
 			continue
 		}
 		active = append(active, r)
-		if err := d.stepOrRest(ctx, r); err != nil && !errors.Is(err, ledger.ErrHeld) {
+		more, err := d.stepOrRest(ctx, r)
+		d.more = d.more || more
+		if err != nil && !errors.Is(err, ledger.ErrHeld) {
 			errs = append(errs, fmt.Errorf("replay %s: %w", r.ID, err))
 		}
 	}
@@ -70,28 +77,28 @@ func (d *Driver) Look(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// step takes one replay as far as it can go now.
-func (d *Driver) step(ctx context.Context, r ledger.Replay) error {
+// step takes one replay as far as it can go now; a listing for one turn, with more where it has not come to the end.
+func (d *Driver) step(ctx context.Context, r ledger.Replay, turn time.Duration) (more bool, err error) {
 	if r.State == ledger.Paused {
-		return nil
+		return false, nil
 	}
 	if err := d.lease(ctx, r.ID); err != nil {
-		return err
+		return false, err
 	}
 	defer d.release(ctx, r.ID)
 	switch r.State {
 	case ledger.Starting:
-		err := d.Continue(ctx, r.ID, nil)
+		more, err := d.list(ctx, r.ID, turn, nil)
 		if err != nil && !errors.Is(err, ledger.ErrHeld) && ctx.Err() == nil {
 			err = errors.Join(err, d.wait(ctx, r.ID, ledger.Starting, "the archive to be listed: "+err.Error()))
 		}
-		return err
+		return more, err
 	case ledger.Running:
-		return d.tryFold(ctx, r)
+		return false, d.tryFold(ctx, r)
 	case ledger.Folding:
-		return d.tryFinish(ctx, r)
+		return false, d.tryFinish(ctx, r)
 	default:
-		return nil
+		return false, nil
 	}
 }
 
