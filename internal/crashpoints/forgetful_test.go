@@ -72,20 +72,31 @@ func (l *late) answer(err error) error {
 	return err
 }
 
-// lateLedger holds the first commits of each object up, some for longer than their claim keeps others away.
+// lateLedger holds the first commits of each object up, some for longer than their claim keeps others away, and the very
+// first one of one object until all is over.
 type lateLedger struct {
 	ledger.Ledger
 	dice *dice
+	over chan struct{}
 	mu   sync.Mutex
 	seen map[ledger.CursorID]int
 }
+
+const heldUp = "logs/dns/0.gz" // it takes several chunks
 
 func (l *lateLedger) Commit(ctx context.Context, c ledger.Commit) error {
 	l.mu.Lock()
 	l.seen[c.ID]++
 	n := l.seen[c.ID]
 	l.mu.Unlock()
-	if n <= 2 { // more of them would be attempts without progress
+	switch {
+	case c.ID.Key == heldUp && n == 1:
+		select {
+		case <-l.over:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the end: %w", ctx.Err())
+		}
+	case n <= 2: // more of them would be attempts without progress
 		if err := wait(ctx, l.dice.sometimes(2, 2*(2*chunkTime+reserve))); err != nil {
 			return err
 		}
@@ -149,7 +160,7 @@ func oldReceipts(s *site, seed uint64) (deletes, changes int) {
 
 	luck, work, dead := newDice(seed), faults.Forgetful(s.work), faults.Forgetful(s.dead)
 	plan := faults.Random(seed, faults.Rates{Lose: 0.1, Repeat: 0.2})
-	books := &lateLedger{Ledger: s.ledger, dice: luck, seen: map[ledger.CursorID]int{}}
+	books := &lateLedger{Ledger: s.ledger, dice: luck, over: make(chan struct{}), seen: map[ledger.CursorID]int{}}
 	var stops []func()
 	for i := range 3 {
 		p := s.process(fmt.Sprintf("pool-%d", i), nil)
@@ -172,7 +183,10 @@ func oldReceipts(s *site, seed uint64) (deletes, changes int) {
 	s.until("the end", func() bool {
 		return s.finished() && s.purged() && s.idle() && s.counts(s.dead).Idle()
 	})
+	close(books.over)
+	pass(visibility)
 	s.wantFinished()
+	s.wantQuiet(0)
 	objects := int64(len(s.objects["dns"]) + len(s.objects["ssl"]))
 	if c := s.summary(); c.Objects[ledger.Finished].Objects != objects || c.Total().Objects != objects {
 		s.t.Errorf("cursors %+v, want %d FINISHED", c.Objects, objects)

@@ -64,7 +64,7 @@ func (q *Queue) Delete(ctx context.Context, receipts []string) error {
 }
 
 // ChangeVisibility implements [queue.Queue]. A receipt whose timeout ran out is stale even when nobody else has the
-// message yet, as in SQS. A change that would hold the message for more than queue.MaxVisibility since it was received
+// message yet. A change that would hold the message for more than queue.MaxVisibility since it was received
 // is queue.ErrInvalid.
 func (q *Queue) ChangeVisibility(ctx context.Context, changes []queue.Change) error {
 	if err := queue.CheckChanges(changes); err != nil {
