@@ -38,24 +38,16 @@ func (r *TimeReader) Parse(v Value) (Time, error) {
 		}
 	}
 	t, err := r.parser.Parse(v)
-	r.remember(v.Text, t, err)
+	if err == nil {
+		r.remember(v.Text, t)
+	}
 	return t, err
 }
 
-// remember takes over the minute of a timestamp, unless it is one of those that must be checked again: leap seconds, and
-// what is near the ends of the range.
-func (r *TimeReader) remember(b []byte, t Time, err error) {
-	r.known = false
-	seconds, ok := 17, err == nil && t.Nanos > -1<<62 && t.Nanos < 1<<62
-	switch r.parser.kind {
-	case kindRFC3339:
-		ok = ok && b[len(b)-1] == 'Z'
-	case kindCLF:
-		seconds = 18
-	default:
-		return
-	}
-	if !ok || b[seconds] == '6' {
+// remember takes over the minute of a timestamp, unless the ends of the range may lie in it.
+func (r *TimeReader) remember(b []byte, t Time) {
+	kind := r.parser.kind
+	if kind != kindCLF && (kind != kindRFC3339 || b[len(b)-1] != 'Z') || t.Nanos <= -1<<62 || t.Nanos >= 1<<62 {
 		return
 	}
 	const minute = 60 * nanosPerSecond // offsets are whole minutes, too
