@@ -233,7 +233,7 @@ func (s *system) movable() *atomic.Int64 {
 }
 
 // TestPausedForLong leaves a replay PAUSED for more than an hour by the queue's clock: its messages come again and
-// again, more often than the redrive policy allows, and nothing is dead-lettered and no attempt counted.
+// again, to one process after the other and more often than the redrive policy allows, and nothing is dead-lettered and no attempt counted.
 func TestPausedForLong(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -247,12 +247,13 @@ func TestPausedForLong(t *testing.T) {
 	d := s.operator(nil)
 	s.pause(d, r.ID, ledger.Running)
 	q := &counting{Queue: s.work}
-	s.pool(func(o *worker.Options) { o.Queue = q })
 	for step := range int64(steps) {
+		stop := s.pool(func(o *worker.Options) { o.Queue = q }) // it receives nothing more once it has met the pause
 		until(t, "the messages to come and go", func() bool {
 			n := q.received.Load()
 			return n >= objects*(step+1) && q.settled.Load() >= n
 		})
+		stop()
 		moved.Add(int64(2 * time.Minute))
 	}
 	look(t, d)
@@ -268,6 +269,7 @@ func TestPausedForLong(t *testing.T) {
 		}
 	}
 	s.resume(d, r.ID, ledger.Running)
+	s.pool(func(*worker.Options) {})
 	until(t, "the objects", func() bool { moved.Add(int64(time.Second)); return s.summary(r.ID).Open() == 0 })
 	until(t, "the end", func() bool {
 		moved.Add(int64(time.Second))
