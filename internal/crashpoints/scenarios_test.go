@@ -530,7 +530,11 @@ func (s *site) endsFinished() {
 	if c.Objects[ledger.Finished].Objects != int64(objects) || c.Total().Objects != int64(objects) {
 		s.t.Errorf("cursors %+v, want %d FINISHED", c.Objects, objects)
 	}
-	if r.FoldEvery == 0 && (r.Fold.Number != 1 || c.Parts[1][ledger.Finished] != int64(len(r.Fold.Parts))) {
+	parts := 0
+	for _, n := range r.Fold.PartsOf() {
+		parts += n
+	}
+	if r.FoldEvery == 0 && (r.Fold.Number != 1 || c.Parts[1][ledger.Finished] != int64(parts)) {
 		s.t.Errorf("fold %d, parts %v, want one fold that is whole", r.Fold.Number, c.Parts)
 	}
 	for name, rows := range s.before {

@@ -131,12 +131,21 @@ type Listing struct {
 // Fold is one turning of partials into rows.
 type Fold struct {
 	Number  int64      `json:"number"` // from 1; never used twice in a replay
-	Parts   []FoldPart `json:"parts"`
+	Parts   []FoldPart `json:"parts"`  // of a replay that is FINISHED only the first of each protocol
 	Started time.Time  `json:"started"`
 	Objects int64      `json:"objects,omitempty"` // that were FINISHED when an interim fold began
 	Interim bool       `json:"interim,omitempty"` // of what is finished so far, while the replay goes on
 	Done    bool       `json:"done,omitempty"`    // of an interim fold: readers read it, or it was given up
 	Listed  bool       `json:"listed"`            // all its cursors and messages are out
+}
+
+// PartsOf is how many parts the fold has of each protocol.
+func (f Fold) PartsOf() map[string]int {
+	parts := make(map[string]int)
+	for _, p := range f.Parts {
+		parts[p.Protocol] = p.Of
+	}
+	return parts
 }
 
 // FoldPart says which rows a part takes: those of the protocol whose hash modulo Of is Index.

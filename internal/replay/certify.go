@@ -151,10 +151,7 @@ func (c *Certificate) object(cursor ledger.Cursor, p *ProtocolCertificate) {
 
 // receipts compares what each part of the fold has seen with what the cursors say now.
 func (d *Driver) receipts(ctx context.Context, r ledger.Replay, c *Certificate, parts map[string]*ProtocolCertificate) error {
-	expected := map[string]int{}
-	for _, p := range r.Fold.Parts {
-		expected[p.Protocol]++
-	}
+	expected := r.Fold.PartsOf()
 	for cursor, err := range d.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: r.ID, Fold: r.Fold.Number}) {
 		if err != nil {
 			return fmt.Errorf("scanning the parts of fold %d: %w", r.Fold.Number, err)

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"iter"
+	"maps"
 	"strings"
 	"testing"
 
@@ -127,4 +128,34 @@ func TestCertify(t *testing.T) {
 	}
 	_, err = d.Certify(ctx, "01J00000000000000000000000", nil)
 	wantError(t, err, ledger.ErrNotFound)
+}
+
+// TestCertifyParts: a record that is over names one part of each protocol, and certificate and status know of all.
+func TestCertifyParts(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	ctx := context.Background()
+	s.put("logs/dns/1", "a", "b", "c", "d", "e", "f")
+	s.put("logs/ssl/1", "a", "b", "c")
+	r := s.running("dns", "ssl")
+	s.workers()
+	s.done(r.ID)
+	until(t, "the report by which the fold is cut", func() bool {
+		reports, err := s.ledger.Progress(ctx, r.ID)
+		return err == nil && len(reports) == 1 && reports[0].Lines == 9
+	})
+	d := s.driver("watcher", nil, func(o *replay.Options) { o.RowsPerPart = 1 })
+	look(t, d)
+	cut := s.replay(r.ID).Fold
+	s.watch(d, r.ID, ledger.Finished)
+	now := s.replay(r.ID).Fold
+	if len(cut.Parts) < 4 || len(now.Parts) != 2 || !maps.Equal(now.PartsOf(), cut.PartsOf()) {
+		t.Errorf("cut into %v, kept %v", cut.Parts, now.Parts)
+	}
+	if c, err := d.Certify(ctx, r.ID, nil); err != nil || !c.Closes() {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if f := s.status(r.ID).Fold; f.Parts != len(cut.Parts) || f.Finished != int64(f.Parts) {
+		t.Errorf("status %+v, want %d parts", f, len(cut.Parts))
+	}
 }

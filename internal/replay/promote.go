@@ -95,6 +95,8 @@ func (d *Driver) cleanUp(ctx context.Context, r ledger.Replay) error {
 			return nil
 		}
 		setState(&r, ledger.Finished)
+		// Each look of a watcher reads the records of all replays, and the parts are most of one.
+		r.Fold.Parts = slices.DeleteFunc(r.Fold.Parts, func(p ledger.FoldPart) bool { return p.Index > 0 })
 		w := ledger.Writes{Replays: []ledger.Replay{r}}
 		for _, part := range r.Protocols {
 			p, err := d.o.Ledger.Protocol(ctx, part.Name)

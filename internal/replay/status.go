@@ -100,7 +100,10 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 		},
 		Lines: counting.Accounts,
 		Bytes: StatusBytes{Listed: total.Size, Read: total.Consumed},
-		Fold:  StatusFold{Number: r.Fold.Number, Parts: len(r.Fold.Parts), Finished: sum.Parts[r.Fold.Number][ledger.Finished]},
+		Fold:  StatusFold{Number: r.Fold.Number, Finished: sum.Parts[r.Fold.Number][ledger.Finished]},
+	}
+	for _, n := range r.Fold.PartsOf() {
+		s.Fold.Parts += n
 	}
 	if r.Accepted != nil {
 		s.Accepted = r.Accepted.Objects
