@@ -27,8 +27,8 @@ type awsClients struct {
 }
 
 func newAWSClients(ctx context.Context, c config.Config, version string) (awsClients, error) {
-	// Each slot reads, commits, tags and sends; a heartbeat and a listing come on top.
-	settings, err := awsapi.Load(ctx, awsapi.Options{Region: c.AWS.Region, Version: version, Connections: 16 + 4*c.Worker.Slots})
+	// Each slot reads, commits, tags and sends; a heartbeat and a listing, which sets 32 tags at once, come on top.
+	settings, err := awsapi.Load(ctx, awsapi.Options{Region: c.AWS.Region, Version: version, Connections: 40 + 4*c.Worker.Slots})
 	if err != nil {
 		return awsClients{}, err
 	}
