@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -166,6 +167,22 @@ func (j *job) id() ledger.CursorID {
 	return ledger.CursorID{Replay: j.task.Replay, Fold: j.task.Fold, Key: j.task.Key}
 }
 
+const afterAttempts = " attempts: "
+
+// lastReason is why an attempt failed last. The cursor keeps its error over a redrive, so the words that were put before it
+// at an earlier end are taken off: they would grow with each one.
+func lastReason(text string) string {
+	if i := strings.LastIndex(text, errNoProgress.Error()+" in "); i >= 0 {
+		if _, reason, ok := strings.Cut(text[i:], afterAttempts); ok {
+			text = reason
+		}
+	}
+	if text == "" {
+		return "its workers died"
+	}
+	return text
+}
+
 // claim makes the cursor ours. A message for a FAILED cursor is somebody's redrive (the SQS console makes them), so
 // that cursor begins again first.
 func (j *job) claim(ctx context.Context) error {
@@ -179,11 +196,7 @@ func (j *job) claim(ctx context.Context) error {
 		case err == nil:
 			j.claimed = true
 			if cursor.NoProgress > j.w.o.MaxAttempts {
-				reason := cursor.Error
-				if reason == "" {
-					reason = "its workers died"
-				}
-				return fmt.Errorf("%w in %d attempts: %s", errNoProgress, j.w.o.MaxAttempts, reason)
+				return fmt.Errorf("%w in %d%s%s", errNoProgress, j.w.o.MaxAttempts, afterAttempts, lastReason(cursor.Error))
 			}
 			return nil
 		case errors.Is(err, ledger.ErrNotFound):
