@@ -76,6 +76,7 @@ func showProgress(e *environment, a *app.App) (stop func()) {
 	var done sync.WaitGroup
 	done.Go(func() {
 		for ctx.Err() == nil {
+			began := time.Now()
 			if replays, err := a.Ledger().Replays(ctx); err == nil && len(replays) > 0 && !replays[0].State.Ended() {
 				if s, err := a.Replays().Status(ctx, replays[0].ID); err == nil {
 					b.show("%s", describe(s))
@@ -83,7 +84,7 @@ func showProgress(e *environment, a *app.App) (stop func()) {
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(time.Second / 2):
+			case <-time.After(lookAgain(time.Since(began))):
 			}
 		}
 	})
@@ -103,6 +104,7 @@ func follow(e *environment, a *app.App, id string, asJSON bool) error {
 	said := time.Time{}
 	var printed []byte
 	for {
+		began := time.Now()
 		s, err := a.Replays().Status(e, id)
 		if err != nil {
 			return err
@@ -141,7 +143,10 @@ func follow(e *environment, a *app.App, id string, asJSON bool) error {
 		select {
 		case <-e.Done():
 			return e.Err()
-		case <-time.After(time.Second / 2):
+		case <-time.After(lookAgain(time.Since(began))):
 		}
 	}
 }
+
+// lookAgain is the pause after a look that took so long: what takes long reads many cursors, and costs money on AWS.
+func lookAgain(took time.Duration) time.Duration { return max(time.Second/2, 20*took) }
