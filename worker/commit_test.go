@@ -76,7 +76,8 @@ func TestCommitNeverAnswers(t *testing.T) {
 				Ledger: l,
 				commit: func(ctx context.Context, c ledger.Commit) error {
 					if happens {
-						return errors.Join(errFault, ignore(false, func() error { return l.Commit(ctx, c) }))
+						// The service acts also where the caller has given up meanwhile.
+						return errors.Join(errFault, ignore(false, func() error { return l.Commit(context.WithoutCancel(ctx), c) }))
 					}
 					return errFault
 				},
