@@ -70,7 +70,7 @@ func TestCommitNeverAnswers(t *testing.T) {
 		lines := makeLines(3*lookEvery, 50)
 		b.add("dns/a", text(lines))
 		b.step(b.worker(func(o *Options) {
-			o.Reserve, o.Writes = 300*time.Millisecond, 300*time.Millisecond
+			o.Reserve, o.Writes = 2*time.Second, 2*time.Second
 			l := o.Ledger
 			o.Ledger = &faultyLedger{
 				Ledger: l,

@@ -259,7 +259,7 @@ func TestPoisonOrder(t *testing.T) {
 			b := newBed(t)
 			b.add("dns/a.gz", bytes.Repeat([]byte{1}, 100))
 			w := b.worker(func(o *Options) {
-				o.Reserve, o.Writes = 500*time.Millisecond, 500*time.Millisecond
+				o.Reserve, o.Writes = 2*time.Second, 2*time.Second
 				fail := func(what string) error {
 					if what == c.cut {
 						return errFault

@@ -89,7 +89,7 @@ func TestSealFails(t *testing.T) {
 					return nil
 				}
 				w := b.worker(func(o *Options) {
-					o.Memory, o.Reserve, o.Writes = 1, 200*time.Millisecond, 200*time.Millisecond // the commit is tried that long
+					o.Memory, o.Reserve, o.Writes = 1, 2*time.Second, 2*time.Second // the commit is tried that long
 					l := o.Ledger
 					o.Ledger = &faultyLedger{
 						Ledger:  l,

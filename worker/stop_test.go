@@ -75,7 +75,7 @@ func TestStopBeforeProgress(t *testing.T) {
 	b.add("dns/a", text(lines))
 	for range 5 { // more often than there are attempts
 		g := newGate(0)
-		w := b.worker(g.use, func(o *Options) { o.Drain = 500 * time.Millisecond })
+		w := b.worker(g.use, func(o *Options) { o.Drain = 2 * time.Second })
 		stop := b.start(w)
 		<-g.reached
 		stop()
