@@ -112,7 +112,7 @@ func TestCallRefused(t *testing.T) {
 	slow, _ := queues(t, func(w http.ResponseWriter, _ *http.Request, _ int64) {
 		refuse(w, http.StatusBadRequest, "ProvisionedThroughputExceededException")
 	})
-	if _, err := awsapi.CallFor(context.Background(), 300*time.Millisecond, slow); !awsapi.Throttled(err) || awsapi.Unclear(err) {
+	if _, err := awsapi.CallFor(context.Background(), 3*time.Second, slow); !awsapi.Throttled(err) || awsapi.Unclear(err) {
 		t.Errorf("throttled to the end: %v", err)
 	}
 	late, _ := queues(t, func(w http.ResponseWriter, r *http.Request, n int64) {
