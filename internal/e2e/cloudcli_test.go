@@ -3,8 +3,13 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -27,7 +32,7 @@ func TestTagsOnAWS(t *testing.T) {
 	}
 	const key, lines = "logs/tsv/large.gz", 400_000
 	c := newShortCount("tsv")
-	s := newCloudSite(t, "slots: 1, visibility_timeout: 60s, chunk_time: 1100ms, reserve: 1s", c.protocol(), nil)
+	s := newCloudSite(t, "slots: 1, visibility_timeout: 60s, chunk_time: 1300ms, reserve: 1s", c.protocol(), func(c *cloud) { c.slowReads(t) })
 	s.put(key, codings()[2].encode(t, c.object(rand.New(rand.NewPCG(41, 42)), lines, true)))
 	if err := openArchive(s).MergeTags(t.Context(), key, map[string]string{"team": "sales"}, nil); err != nil {
 		t.Fatal(err)
@@ -68,6 +73,50 @@ func TestTagsOnAWS(t *testing.T) {
 	worker.stop(terminate)
 	watcher.stop(terminate)
 	c.compare(s)
+}
+
+// slowReads puts a proxy in front of S3 from which bytes come slowly: however fast the program is, an object takes seconds, so
+// that there is time to look at it from outside.
+func (c *cloud) slowReads(t *testing.T) {
+	t.Helper()
+	target, err := url.Parse(c.direct.s3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // it is signed
+		},
+		FlushInterval: -1,
+		ModifyResponse: func(r *http.Response) error {
+			r.Body = &slowBody{ReadCloser: r.Body}
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	})
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	c.at.s3 = server.URL
+}
+
+// slowBody gives 16 KiB, then waits.
+type slowBody struct {
+	io.ReadCloser
+	n int
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	const piece = 16 << 10
+	if b.n >= piece {
+		<-time.After(50 * time.Millisecond)
+		b.n = 0
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), piece-b.n)])
+	b.n += n
+	return n, err
 }
 
 // aws runs the AWS CLI and decodes what it prints.
