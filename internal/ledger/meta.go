@@ -27,8 +27,11 @@ type Generation struct {
 	Replay     string    `json:"replay"`         // that fills or filled it
 	Side       bool      `json:"side,omitempty"` // of a narrowed replay: never promoted, not counted live
 	Base       int64     `json:"base"`           // the number of the fold that readers read; 0: none yet
-	Created    time.Time `json:"created"`
-	Version    int64     `json:"version"`
+	// Cutoff bounds what is counted live in it: a line whose timestamp is at or before it is the replay's, from an archive
+	// that others write. Zero: every entry counts live, because the archive's objects bear their epoch, or there is none.
+	Cutoff  time.Time `json:"cutoff,omitzero"`
+	Created time.Time `json:"created"`
+	Version int64     `json:"version"`
 }
 
 // State is of a replay or of a cursor.
