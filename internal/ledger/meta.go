@@ -20,13 +20,13 @@ type Protocol struct {
 
 // Generation is one complete copy of a protocol's statistics.
 type Generation struct {
-	Protocol   string    `json:"protocol"`
-	Number     int64     `json:"number"` // the epoch that opened it
-	Definition []byte    `json:"definition"`
-	Hash       string    `json:"hash"`           // of the definition
-	Replay     string    `json:"replay"`         // that fills or filled it
-	Side       bool      `json:"side,omitempty"` // of a narrowed replay: never promoted, not counted live
-	Base       int64     `json:"base"`           // the number of the fold that readers read; 0: none yet
+	Protocol   string `json:"protocol"`
+	Number     int64  `json:"number"` // the epoch that opened it
+	Definition []byte `json:"definition"`
+	Hash       string `json:"hash"`           // of the definition
+	Replay     string `json:"replay"`         // that fills or filled it
+	Side       bool   `json:"side,omitempty"` // of a narrowed replay: never promoted, not counted live
+	Base       int64  `json:"base"`           // the number of the fold that readers read; 0: none yet
 	// Cutoff bounds what is counted live in it: a line whose timestamp is at or before it is the replay's, from an archive
 	// that others write. Zero: every entry counts live, because the archive's objects bear their epoch, or there is none.
 	Cutoff  time.Time `json:"cutoff,omitzero"`
