@@ -26,18 +26,16 @@ const (
 	TagsOff   = "off"   // none
 )
 
-// LiveNone says that there is no live side: the archive is all there is.
-const LiveNone = "none"
-
 // Config is the whole configuration. Its yaml tags are the keys of the file.
 type Config struct {
-	Backend string  `yaml:"backend"` // BackendLocal or BackendAWS
-	Local   Local   `yaml:"local"`
-	AWS     AWS     `yaml:"aws"`
-	Archive Archive `yaml:"archive"`
-	Worker  Worker  `yaml:"worker"`
-	Watcher Watcher `yaml:"watcher"`
-	Live    string  `yaml:"live"` // LiveNone
+	Backend  string   `yaml:"backend"` // BackendLocal or BackendAWS
+	Local    Local    `yaml:"local"`
+	AWS      AWS      `yaml:"aws"`
+	Archive  Archive  `yaml:"archive"`
+	Worker   Worker   `yaml:"worker"`
+	Watcher  Watcher  `yaml:"watcher"`
+	Live     Live     `yaml:"live"`
+	Archiver Archiver `yaml:"archiver"`
 	// Protocol holds the protocols by name; Protocols gives the names.
 	Protocol map[string]Protocol `yaml:"protocols"`
 
@@ -106,16 +104,17 @@ type Watcher struct {
 
 // Protocol is one family of log lines.
 type Protocol struct {
-	Format    string      `yaml:"format"`
-	Columns   []string    `yaml:"columns"`
-	Header    bool        `yaml:"header"`
-	Comment   string      `yaml:"comment"`
-	Pattern   string      `yaml:"pattern"`
-	Timestamp string      `yaml:"timestamp"` // empty: the format's own
-	Layout    string      `yaml:"layout"`    // of the timestamp; empty: the format's own
-	MaxLine   Bytes       `yaml:"max_line"`  // 64 B to 64 MiB; 0: stats.DefaultMaxLine
-	Rejects   Rejects     `yaml:"rejects"`
-	Stats     []Statistic `yaml:"stats"` // a map in the file, in its order
+	Format     string      `yaml:"format"`
+	Columns    []string    `yaml:"columns"`
+	Header     bool        `yaml:"header"`
+	Comment    string      `yaml:"comment"`
+	Pattern    string      `yaml:"pattern"`
+	Timestamp  string      `yaml:"timestamp"` // empty: the format's own
+	Layout     string      `yaml:"layout"`    // of the timestamp; empty: the format's own
+	MaxLine    Bytes       `yaml:"max_line"`  // 64 B to 64 MiB; 0: stats.DefaultMaxLine
+	Rejects    Rejects     `yaml:"rejects"`
+	ArchivedBy string      `yaml:"archived_by"` // ArchivedByReprise, ArchivedByOthers; empty: the former
+	Stats      []Statistic `yaml:"stats"`       // a map in the file, in its order
 }
 
 // Statistic is one named aggregation.
@@ -156,7 +155,8 @@ func Default() Config {
 			Drain:             25 * time.Second,
 			Memory:            64 << 20,
 		},
-		Live: LiveNone,
+		Live:     Live{Settle: 30 * time.Second, Late: 15 * time.Minute, Drain: 5 * time.Minute, Slots: 16},
+		Archiver: Archiver{MaxBytes: 64 << 20, MaxAge: 5 * time.Minute, KeepEntries: 48 * time.Hour},
 	}
 }
 

@@ -175,12 +175,62 @@ func TestVariableErrors(t *testing.T) {
 		{"REPRISE_WORKER_SLOTS=many", `REPRISE_WORKER_SLOTS: worker.slots: "many" is not a whole number`},
 		{"REPRISE_WORKER_SLOTS=0", "REPRISE_WORKER_SLOTS: worker.slots: 0 is out of range; use 1 to 1024"},
 		{"REPRISE_BACKEND=aws", `reprise.yaml: aws.bucket: "" is no bucket; name the one that has the archive`},
-		{"REPRISE_LIVE=all", "REPRISE_LIVE: live: " + textNoLive},
+		{"REPRISE_LIVE=all", `REPRISE_LIVE: live: "all" is not known; write none, or a map of settings, which may be empty: {}`},
+		{"REPRISE_LIVE_SLOTS=0", "REPRISE_LIVE_SLOTS: live.slots: 0 is out of range; use 1 to 256"},
+		{"REPRISE_LIVE_SLOT=3", "REPRISE_LIVE_SLOT: is no key; did you mean REPRISE_LIVE_SLOTS?"},
+		{"REPRISE_ARCHIVER_KEEP_ENTRIES=1h", "REPRISE_ARCHIVER_KEEP_ENTRIES: archiver.keep_entries: 1h is out of range; use 48h to 87600h"},
 	} {
 		_, err := parse("reprise.yaml", []byte(minimal), variables([]string{c.variable}))
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s gives\n%v\nwant\n%s", c.variable, err, c.want)
 		}
+	}
+}
+
+// A live side is on where the file or REPRISE_LIVE says so; a variable of one of its settings switches nothing.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	standard := Default().Live
+	on := standard
+	on.On = true
+	slots := func(l Live, n int) Live {
+		l.Slots = n
+		return l
+	}
+	for _, c := range []struct {
+		file, variables string
+		want            Live
+	}{
+		{"", "", standard},
+		{"live:", "", standard},
+		{"live: none", "", standard},
+		{"live: {}", "", on},
+		{"live: {slots: 3}", "", slots(on, 3)},
+		{"live:\n  slots: 3", "REPRISE_LIVE_SLOTS=5", slots(on, 5)},
+		{"live: {slots: 3}", "REPRISE_LIVE=none", slots(standard, 3)},
+		{"live: {slots: 3}", "REPRISE_LIVE={}", slots(on, 3)},
+		{"live: none", "REPRISE_LIVE={}", on},
+		{"live: none", "REPRISE_LIVE_SLOTS=5", slots(standard, 5)},
+		{"live: none", "REPRISE_LIVE_SLOTS=5 REPRISE_LIVE={}", slots(on, 5)},
+	} {
+		got, err := parse("reprise.yaml", []byte(c.file+"\n"+minimal), variables(strings.Fields(c.variables)))
+		if err != nil || got.Live != c.want {
+			t.Errorf("%q with %q gives %+v, want %+v: %v", c.file, c.variables, got.Live, c.want, err)
+		}
+	}
+}
+
+func TestArchivedBy(t *testing.T) {
+	t.Parallel()
+	for text, others := range map[string]bool{"": false, "    archived_by: reprise\n": false, "    archived_by: others\n": true} {
+		c, err := parse("reprise.yaml", []byte("archive: {layout: \"{protocol}/{rest}\"}\nlive: {}\n"+minimal+text), nil)
+		if err != nil || c.Protocol["dns"].Others() != others {
+			t.Errorf("%q: others %v, %v", text, c.Protocol["dns"].Others(), err)
+		}
+	}
+	_, err := parse("reprise.yaml", []byte("archive: {layout: \"{protocol}\"}\nlive: {}\n"+minimal+"    archived_by: others\n"), nil)
+	if err != nil {
+		t.Errorf("a layout that nobody has to fill in: %v", err)
 	}
 }
 

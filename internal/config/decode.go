@@ -71,6 +71,8 @@ func (d *decoder) node(n ast.Node, v reflect.Value, key string) {
 		return
 	}
 	switch t := v.Type(); {
+	case t == typeLive:
+		d.live(n, v, key)
 	case isText(t):
 		d.scalar(n, v, key)
 	case t.Kind() == reflect.Struct:
@@ -112,10 +114,6 @@ func (d *decoder) plain(n ast.Node, key string) (ast.Node, bool) {
 
 func (d *decoder) scalar(n ast.Node, v reflect.Value, key string) {
 	text, kind := scalarText(n)
-	if special := d.liveMap(key, kind); special != "" {
-		d.fail(n, key, "%s", special)
-		return
-	}
 	switch want := v.Type(); {
 	case kind == "":
 		d.fail(n, key, "is %s; write %s", kindOf(n), wanted(want))
@@ -136,14 +134,6 @@ func quoted(want, text string) string {
 		return fmt.Sprintf("text: put it in quotes, %q", text)
 	}
 	return want
-}
-
-// liveMap is the answer to a live side's settings, which are not read yet.
-func (d *decoder) liveMap(key, kind string) string {
-	if key == "live" && kind == "" {
-		return textNoLive
-	}
-	return ""
 }
 
 // structure decodes a map whose keys are those of a struct.

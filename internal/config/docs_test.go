@@ -21,6 +21,9 @@ func allKeys(t reflect.Type, path string) []string {
 		return allKeys(t.Elem(), join(path, "NAME"))
 	}
 	var keys []string
+	if t == typeLive { // or a word
+		keys = append(keys, path)
+	}
 	for _, name := range tags(t) {
 		keys = append(keys, allKeys(fieldByTag(t, name).Type, join(path, name))...)
 	}

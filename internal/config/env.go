@@ -93,6 +93,9 @@ func variableKeys() []string {
 			key, f := join(path, name), fieldByTag(t, name)
 			switch {
 			case key == "protocols":
+			case f.Type == typeLive:
+				keys = append(keys, key)
+				walk(f.Type, key)
 			case f.Type.Kind() == reflect.Struct && !isText(f.Type):
 				walk(f.Type, key)
 			default:

@@ -31,6 +31,9 @@ func (v *validator) protocol(c Config, name string) {
 	v.timestamp(key, p)
 	v.must(p.MaxLine == 0 && !v.src.isSet(join(key, "max_line")) || p.MaxLine >= minLine && p.MaxLine <= maxLine,
 		join(key, "max_line"), "%v is out of range; use %v to %v", p.MaxLine, minLine, maxLine)
+	if at := join(key, "archived_by"); p.ArchivedBy != "" || v.src.isSet(at) {
+		v.oneOf(at, p.ArchivedBy, ArchivedByReprise, ArchivedByOthers)
+	}
 	v.statistics(join(key, "stats"), p)
 	if len(v.errs) == before {
 		v.compile(key, c.Definition(name))

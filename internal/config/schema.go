@@ -56,13 +56,13 @@ var (
 	typeBytes    = reflect.TypeFor[Bytes]()
 )
 
-// isText reports whether a type is written as one scalar.
+// isText reports whether a type is written as one scalar, and never as a map.
 func isText(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.String, reflect.Int, reflect.Int64, reflect.Bool, reflect.Float64:
 		return true
 	}
-	return reflect.PointerTo(t).Implements(typeText)
+	return t != typeLive && reflect.PointerTo(t).Implements(typeText)
 }
 
 // wantsText reports whether a scalar of the type is text in YAML's eyes.

@@ -12,8 +12,6 @@ import (
 	"github.com/seed-56345083/reprise/internal/archive"
 )
 
-const textNoLive = "a live side is not built into this version; leave it out or say live: none"
-
 // The ranges of the settings.
 const (
 	maxVisibility = 12 * time.Hour // what SQS allows
@@ -28,6 +26,14 @@ const (
 	maxInterval   = time.Hour
 	maxStuckAfter = 24 * time.Hour
 	maxRate       = 1_000_000
+
+	maxSettle      = time.Hour
+	maxLiveSlots   = 256
+	minObject      = Bytes(64 << 10)
+	maxObject      = Bytes(256 << 20)
+	minKeepEntries = 48 * time.Hour // longer than a stream remembers (24 h), or a record read late would put an entry back
+	maxKeepEntries = 10 * 365 * 24 * time.Hour
+	maxDay         = 24 * time.Hour
 )
 
 // Validate checks each key and what holds between keys, also that each protocol compiles. The error is Errors, each
@@ -39,9 +45,7 @@ func (c Config) Validate() error {
 	v.worker(c.Worker)
 	v.duration("watcher.interval", c.Watcher.Interval, minInterval, maxInterval)
 	v.duration("watcher.stuck_after", c.Watcher.StuckAfter, time.Second, maxStuckAfter)
-	if c.Live != LiveNone {
-		v.fail("live", "%s", textNoLive)
-	}
+	v.live(c)
 	if len(c.Protocol) == 0 {
 		v.fail("protocols", "there is none; describe at least one, as in the sample that `reprise init` writes")
 	}
@@ -157,6 +161,38 @@ func (v *validator) worker(w Worker) {
 	v.duration("worker.drain", w.Drain, minDrain, maxDrain)
 	if inRange {
 		v.reserve(w)
+	}
+}
+
+// live checks the settings of the live side and of the archiver also where there is no live side: what is wrong then
+// would be wrong when it is switched on.
+func (v *validator) live(c Config) {
+	l, a := c.Live, c.Archiver
+	v.duration("live.settle", l.Settle, time.Second, maxSettle)
+	v.duration("live.late", l.Late, time.Second, maxDay)
+	v.duration("live.drain", l.Drain, time.Second, maxDay)
+	v.must(l.Slots >= 1 && l.Slots <= maxLiveSlots, "live.slots", "%d is out of range; use 1 to %d", l.Slots, maxLiveSlots)
+	v.must(a.MaxBytes >= minObject && a.MaxBytes <= maxObject, "archiver.max_bytes",
+		"%v is out of range; use %v to %v", a.MaxBytes, minObject, maxObject)
+	v.duration("archiver.max_age", a.MaxAge, time.Second, maxDay)
+	v.duration("archiver.keep_entries", a.KeepEntries, minKeepEntries, maxKeepEntries)
+	if l.On {
+		v.objectNames(c)
+	}
+}
+
+// objectNames: the archiver fills the layout in, so that a replay finds the protocol in what it has written.
+func (v *validator) objectNames(c Config) {
+	layout, err := archive.ParseLayout(c.Archive.Layout)
+	if err != nil {
+		return // an error of its own
+	}
+	for _, name := range c.Protocols() {
+		if !c.Protocol[name].Others() && !strings.Contains(layout.String(), "{rest}") {
+			v.fail("archive.layout", "%q has no {rest}, where the archiver puts the name of an object; add it, or write archived_by: others below protocols.%s if another program archives it",
+				c.Archive.Layout, name)
+			return
+		}
 	}
 }
 

@@ -81,7 +81,8 @@ func TestBadConfiguration(t *testing.T) {
 		{"by: [hour, country]", "where: amout(price) > 1", []string{"protocols.shop.stats.orders.where: ", "amout"}},
 		{"last: max(ts)", "price: max(ts)", []string{"protocols.shop.stats.orders.measures.price: is here twice, first in line "}},
 		{"distinct(buyer)}\n", "distinct(buyer)}" + again, []string{"protocols.shop.stats.orders: is here twice, first in line "}},
-		{"local: ", "live: {slots: 3}\nlocal: ", []string{"live: "}},
+		{"local: ", "live: {slots: 0}\nlocal: ", []string{"live.slots: ", "out of range"}},
+		{"local: ", "live: on\nlocal: ", []string{"live: ", "write none, or a map"}},
 	} {
 		bad := strings.Replace(string(text), test.old, test.new, 1)
 		if bad == string(text) {
