@@ -1,6 +1,7 @@
 // Package archive is the contract of the log archive: objects of lines below a prefix, listed in key order, read from
-// any byte, with tags. What drivers share stands here once, above the contract: [OpenLines] decompresses, splits into
-// lines and resumes at a frame boundary, [Layout] reads the protocol out of a key.
+// any byte, created once, with tags. What drivers share stands here once, above the contract: [OpenLines] decompresses,
+// splits into lines and resumes at a frame boundary, [Layout] reads the protocol out of a key and makes keys,
+// [ObjectName] and [EpochOf] name the objects of the archiver.
 //
 // Drivers: dirarchive (a directory), s3archive. Both pass the suite in archivetest.
 package archive
@@ -25,6 +26,9 @@ var (
 	ErrCold = errors.New("object is in a cold storage class")
 	// ErrCorrupt says that the bytes are not what they claim to be: cut off, or damaged.
 	ErrCorrupt = errors.New("object is corrupt")
+	// ErrExists says that there is an object of that key already. It may be the very one: an earlier attempt's, whose
+	// reply was lost.
+	ErrExists = errors.New("object exists already")
 	// ErrTooManyTags says that the object would need more than MaxTags tags; nothing was changed.
 	ErrTooManyTags = errors.New("object bears too many tags")
 	// ErrThrottled says that the service refuses for a while; nothing was done.
@@ -59,6 +63,10 @@ type Archive interface {
 	// Open reads an object from a byte on, to its end. The body fails with ErrChanged rather than mix two versions
 	// of an object, and must be closed. ErrNotFound, ErrChanged, ErrCold.
 	Open(ctx context.Context, p OpenParams) (io.ReadCloser, error)
+	// Create stores a new object, whole or not at all; nil and ErrExists both say that an object of that key is there to
+	// stay, whatever fails next. It never changes one that exists. Any other error leaves open whether it is there:
+	// create it again. The time that it may take grows with the body.
+	Create(ctx context.Context, key string, body []byte) error
 	// Tags returns the object's tags, never nil; ErrNotFound.
 	Tags(ctx context.Context, key string) (map[string]string, error)
 	// MergeTags sets and removes some tags and leaves the others as they are (read, merge, write: S3 has no

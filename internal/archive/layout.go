@@ -3,6 +3,7 @@ package archive
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,9 +12,16 @@ import (
 // Layout says how a key names its protocol and its time. Any number of goroutines may use one.
 type Layout struct {
 	text   string
+	parts  []part // literal text and placeholders, in order
 	re     *regexp.Regexp
 	groups []string // placeholder of each group of re, in order
 	finest string   // "", yyyy, mm, dd or hh
+}
+
+// part is literal text, or a placeholder's name.
+type part struct {
+	literal string
+	name    string // "": literal
 }
 
 // Match is what a key tells of its object.
@@ -50,6 +58,7 @@ func ParseLayout(s string) (*Layout, error) {
 			return nil, err
 		}
 		if name == "" {
+			l.parts = append(l.parts, part{literal: s[at : at+width]})
 			re.WriteString(regexp.QuoteMeta(s[at : at+width]))
 			at += width
 			continue
@@ -61,6 +70,7 @@ func ParseLayout(s string) (*Layout, error) {
 			return nil, layoutError(s, at, "text is needed between {%s} and {%s}", l.groups[len(l.groups)-1], name)
 		}
 		seen[name] = at
+		l.parts = append(l.parts, part{name: name})
 		l.groups = append(l.groups, name)
 		re.WriteString(placeholders[name])
 		at += width
@@ -156,4 +166,31 @@ func (l *Layout) Match(key string) (Match, bool) {
 		m.Until = m.From.Add(time.Hour)
 	}
 	return m, true
+}
+
+// Key makes the key, relative to the archive's prefix, of an object of a protocol from a time on; rest takes the place
+// of {rest}. It is an error where the layout has no {rest}, which could not tell two objects of one time apart, and where
+// Match would read the key in another way ("a-b" under {protocol}-{rest} is protocol a).
+func (l *Layout) Key(protocol string, at time.Time, rest string) (string, error) {
+	if !slices.Contains(l.groups, "rest") {
+		return "", fmt.Errorf("layout %q has no {rest}: objects of one protocol and time would all have the same key", l.text)
+	}
+	at = at.UTC()
+	fill := map[string]string{
+		"protocol": protocol, "yyyy": at.Format("2006"), "mm": at.Format("01"), "dd": at.Format("02"), "hh": at.Format("15"), "rest": rest,
+	}
+	var key strings.Builder
+	for _, p := range l.parts {
+		key.WriteString(p.literal + fill[p.name])
+	}
+	m, ok := l.Match(key.String())
+	switch timed := l.finest != ""; {
+	case !ok:
+		return "", fmt.Errorf("key %q does not fit layout %q", key.String(), l.text)
+	case m.Protocol != protocol:
+		return "", fmt.Errorf("layout %q: key %q of protocol %q would be read as one of %q: put '/' after {protocol}", l.text, key.String(), protocol, m.Protocol)
+	case timed && (at.Before(m.From) || !at.Before(m.Until)):
+		return "", fmt.Errorf("layout %q: key %q of %s would be read as one of %s", l.text, key.String(), at.Format(time.RFC3339), m.From.Format(time.RFC3339))
+	}
+	return key.String(), nil
 }

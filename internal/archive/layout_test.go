@@ -115,3 +115,78 @@ func FuzzLayout(f *testing.F) {
 		}
 	})
 }
+
+func TestLayoutKey(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 7, 23, 59, 0, 0, time.FixedZone("", -3600)) // 2026-03-08 00:59 UTC
+	for _, tt := range []struct{ layout, protocol, key, err string }{
+		{layout: "{protocol}/{rest}", protocol: "dns", key: "dns/REST"},
+		{layout: "{protocol}/{yyyy}/{mm}/{dd}/{hh}/{rest}", protocol: "dns", key: "dns/2026/03/08/00/REST"},
+		{layout: "year={yyyy}/{protocol}-{rest}.log", protocol: "a.b", key: "year=2026/a.b-REST.log"},
+		{layout: "{rest}/{protocol}.gz", protocol: "dns", key: "REST/dns.gz"},
+		{layout: "x{protocol}{yyyy}{rest}", protocol: "dns", key: "xdns2026REST"},
+		{layout: "{protocol}/{yyyy}", protocol: "dns", err: "has no {rest}"},
+		{layout: "{protocol}-{rest}", protocol: "a-b", err: `would be read as one of "a"`},
+		{layout: "{protocol}/{rest}", protocol: "a/b", err: `would be read as one of "a"`},
+		{layout: "{protocol}{yyyy}{rest}", protocol: "dns2025", err: `would be read as one of "dns"`},
+		{layout: "{protocol}/{rest}", protocol: "", err: "does not fit"},
+	} {
+		l, err := archive.ParseLayout(tt.layout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := l.Key(tt.protocol, at, "REST")
+		if key != tt.key || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("Key of %q under %s is %q, %v, want %q, %q", tt.protocol, tt.layout, key, err, tt.key, tt.err)
+		}
+	}
+	l, err := archive.ParseLayout("{protocol}/{rest}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := l.Key("dns", at, ""); err == nil {
+		t.Errorf("without a rest the key is %q", key)
+	}
+}
+
+func TestObjectName(t *testing.T) {
+	t.Parallel()
+	const id = "01KE6V1Z8W3M5N7P9QRSTVWXYZ"
+	name := archive.ObjectName(12, id)
+	if name != "e12-"+id+".ndjson.gz" {
+		t.Errorf("%q", name)
+	}
+	at := time.Date(2026, 3, 7, 1, 0, 0, 0, time.UTC)
+	for _, layout := range []string{
+		"{protocol}/{rest}", "{protocol}/{yyyy}/{mm}/{dd}/{hh}/{rest}", "{protocol}-{rest}", "{rest}/{protocol}", "{rest}.{protocol}.gz",
+		"log{rest}e7/{protocol}", "e9-{protocol}/{rest}", "{protocol}/{yyyy}{rest}.gz",
+	} {
+		l, err := archive.ParseLayout(layout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, protocol := range []string{"dns", "e3", "e\n4"} {
+			key, err := l.Key(protocol, at, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if epoch, ok := archive.EpochOf("logs/e5/" + key); !ok || epoch != 12 {
+				t.Errorf("epoch of %q: %d, %t", key, epoch, ok)
+			}
+		}
+	}
+	for _, epoch := range []int64{1, 9, 999999999999999999} {
+		if got, ok := archive.EpochOf("dns/" + archive.ObjectName(epoch, id)); !ok || got != epoch {
+			t.Errorf("epoch %d is read as %d, %t", epoch, got, ok)
+		}
+	}
+	for _, key := range []string{
+		"", "dns/a.gz", "dns/e5.ndjson.gz", "dns/e5-x.ndjson.gz", "dns/e0-" + id + ".ndjson.gz", "dns/e05-" + id + ".ndjson.gz",
+		"dns/e5-" + id + ".ndjson", "dns/e5-" + id[1:] + ".ndjson.gz", "dns/e5-" + strings.ToLower(id) + ".ndjson.gz", "dns/e5-8" + id[1:] + ".ndjson.gz",
+		"dns/e-5-" + id + ".ndjson.gz", "dns/e9999999999999999999-" + id + ".ndjson.gz", "dns/e5-" + id + "0.ndjson.gz",
+	} {
+		if epoch, ok := archive.EpochOf(key); ok {
+			t.Errorf("%q is read as one of ours, of epoch %d", key, epoch)
+		}
+	}
+}

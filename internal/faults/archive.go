@@ -92,6 +92,10 @@ func (b *brokenBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (a *faultyArchive) Create(ctx context.Context, key string, body []byte) error {
+	return a.plan.do("archive.Create", func() error { return a.Archive.Create(ctx, key, body) })
+}
+
 func (a *faultyArchive) Tags(ctx context.Context, key string) (map[string]string, error) {
 	return get(a.plan, "archive.Tags", func() (map[string]string, error) { return a.Archive.Tags(ctx, key) })
 }

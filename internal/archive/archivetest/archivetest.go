@@ -69,6 +69,9 @@ func Run(t *testing.T, h Harness) {
 		{"Open", testOpen},
 		{"OpenErrors", testOpenErrors},
 		{"ChangedWhileReading", testChangedWhileReading},
+		{"Create", testCreate},
+		{"CreateAtOnce", testCreateAtOnce},
+		{"CreateLarge", testCreateLarge},
 		{"Tags", testTags},
 		{"TagLimits", testTagLimits},
 		{"TagsOfNewVersion", testTagsOfNewVersion},
@@ -171,6 +174,7 @@ func testCancelled(t *testing.T, h Harness) {
 	for what, err := range map[string]error{
 		"Stat": statErr, "Open": openErr, "Tags": tagsErr, "List": listErr,
 		"MergeTags": s.MergeTags(ctx, "a/1", map[string]string{"k": "v"}, nil),
+		"Create":    s.Create(ctx, "a/3", []byte("three")),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v, want context.Canceled", what, err)
@@ -178,6 +182,9 @@ func testCancelled(t *testing.T, h Harness) {
 	}
 	if tags, err := s.Tags(t.Context(), "a/1"); err != nil || len(tags) != 0 {
 		t.Errorf("cancelled MergeTags has written %v, %v", tags, err)
+	}
+	if _, err := s.Stat(t.Context(), "a/3"); !errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("cancelled Create has left an object, or %v", err)
 	}
 }
 

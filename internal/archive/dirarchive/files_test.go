@@ -320,3 +320,26 @@ func TestAppendedWhileReading(t *testing.T) {
 		t.Error("a negative offset was taken")
 	}
 }
+
+func TestCreateBesideFolders(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.Put(t, "a/b/c", nil)
+	if err := s.Create(t.Context(), "a/b", []byte("x")); err == nil || errors.Is(err, archive.ErrExists) || !strings.Contains(err.Error(), "a/b") {
+		t.Errorf("an object in place of a directory: %v", err)
+	}
+	if err := s.Create(t.Context(), "a/b/c/d", []byte("x")); err == nil || errors.Is(err, archive.ErrExists) {
+		t.Errorf("a directory in place of an object: %v", err)
+	}
+	if err := s.Create(t.Context(), "../x", []byte("x")); err == nil || errors.Is(err, archive.ErrExists) {
+		t.Errorf("an object outside: %v", err)
+	}
+	if err := s.Create(t.Context(), "a/b/c", []byte("x")); !errors.Is(err, archive.ErrExists) {
+		t.Errorf("over an object: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(s.root, "*", "*", ".reprise-tmp-*"))
+	top, e := filepath.Glob(filepath.Join(s.root, "*", ".reprise-tmp-*"))
+	if left = append(left, top...); len(left) > 0 || errors.Join(err, e) != nil {
+		t.Errorf("left behind: %q, %v, %v", left, err, e)
+	}
+}

@@ -1,6 +1,7 @@
 package dirarchive
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -22,8 +23,53 @@ type PutParams struct {
 	NoSync      bool // leave it to the system when the bytes reach the disk
 }
 
+// Create implements [archive.Archive]: a temporary file that is linked to its name, which fails where the name is taken.
+// The object and all directories that lead to it are on the disk when it returns, also with ErrExists: the one who made
+// them may have died before.
+func (a *Archive) Create(ctx context.Context, key string, body []byte) error {
+	_, err := a.put(ctx, PutParams{Key: key, Body: bytes.NewReader(body), IfNoneMatch: true})
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		err = errors.Join(a.taken(ctx, key, err), a.syncPath(key))
+	}
+	if err != nil {
+		return fmt.Errorf("creating %s: %w", key, err)
+	}
+	return nil
+}
+
+// taken says what stands where an object was to be created; nil stays nil.
+func (a *Archive) taken(ctx context.Context, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch _, e := a.stat(ctx, key); {
+	case errors.Is(e, archive.ErrNotFound):
+		return fmt.Errorf("a directory, or something else that is no file, has its name: move that away (%w)", err)
+	case e != nil:
+		return e
+	default:
+		return archive.ErrExists
+	}
+}
+
+// syncPath makes the name of a file and those of all directories above it durable.
+func (a *Archive) syncPath(key string) error {
+	name, err := path(key)
+	if err != nil {
+		return err
+	}
+	for dir := filepath.Dir(name); ; dir = filepath.Dir(dir) {
+		if err := a.syncDir(dir); err != nil {
+			return err
+		}
+		if dir == "." {
+			return nil
+		}
+	}
+}
+
 // Put writes an object, whole or not at all: readers see the old version or the new one. It is on the disk when Put
-// returns, unless NoSync. It is not part of the contract; archives are written by others.
+// returns, unless NoSync. It is not part of the contract: nothing of the product replaces an object.
 func (a *Archive) Put(ctx context.Context, p PutParams) (archive.Object, error) {
 	o, err := a.put(ctx, p)
 	if err != nil {

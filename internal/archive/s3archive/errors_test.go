@@ -31,6 +31,7 @@ func TestDenied(t *testing.T) {
 	a := s.through(t, s3archive.Client(awsapi.Prepare(config), url))
 	actions := map[string]string{
 		"Stat": "s3:GetObject", "Open": "s3:GetObject", "List": "s3:ListBucket", "Tags": "s3:GetObjectTagging", "MergeTags": "s3:GetObjectTagging",
+		"Create": "s3:PutObject",
 	}
 	for what, err := range everything(t.Context(), a) {
 		if !errors.Is(err, s3archive.ErrDenied) || errors.Is(err, archive.ErrNotFound) ||

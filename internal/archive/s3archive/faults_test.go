@@ -351,6 +351,7 @@ func everything(ctx context.Context, a *s3archive.Archive) map[string]error {
 		"Stat":      func() error { _, err := a.Stat(ctx, "dns/a"); return err },
 		"Tags":      func() error { _, err := a.Tags(ctx, "dns/a"); return err },
 		"MergeTags": func() error { return a.MergeTags(ctx, "dns/a", map[string]string{"k": "v"}, nil) },
+		"Create":    func() error { return a.Create(ctx, "dns/a", []byte("new")) },
 		"Open": func() error {
 			body, err := a.Open(ctx, archive.OpenParams{Key: "dns/a"})
 			if err == nil {
