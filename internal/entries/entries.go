@@ -52,7 +52,7 @@ type Intake interface {
 	// Put puts new entries, of which ID, Protocol, TS and Line are taken, and returns how many of the ids were there
 	// before: those are left alone. Not a transaction: a repetition completes it. ErrBad, before anything is written.
 	// Up to MaxPut.
-	Put(ctx context.Context, new []Entry) (there int, err error)
+	Put(ctx context.Context, list []Entry) (there int, err error)
 	// Read returns the entries of these ids, consistently, in no certain order; those that are gone are left out. Up to MaxRead.
 	Read(ctx context.Context, ids []string) ([]Entry, error)
 	// Unfinished yields the entries of a protocol that are not archived, as an index shows them that may lag by seconds and
@@ -79,6 +79,9 @@ type LiveRow struct {
 	ledger.Row
 	Version string // "": there is no such row yet
 }
+
+// RowKey is the row's place within its part.
+func (r *LiveRow) RowKey() RowKey { return RowKey{Statistic: r.Statistic, Day: r.Day, Key: r.Key} }
 
 // Count adds entries to one generation.
 type Count struct {
@@ -200,5 +203,8 @@ type Checkpoint struct {
 	Behind   time.Time `json:"behind,omitzero"` // when the last record read was written, where more wait; zero: nothing waited
 }
 
+// livePrefix begins the name of every live part.
+const livePrefix = "live."
+
 // LivePart is the name of a live part.
-func LivePart(slot int) string { return "live." + strconv.Itoa(slot) }
+func LivePart(slot int) string { return livePrefix + strconv.Itoa(slot) }

@@ -55,6 +55,8 @@ func (e Entry) Check() error {
 		return fmt.Errorf("%w: ids that begin with \"batch\" are Reprise's own", ErrBad)
 	case e.Protocol == "":
 		return fmt.Errorf("%w: it names no protocol", ErrBad)
+	case !timeFits(e.TS):
+		return fmt.Errorf("%w: its time is %s; it needs one from 1970 to 2261", ErrBad, e.TS)
 	case len(e.Line) > MaxLine:
 		return fmt.Errorf("%w: its line has %d bytes, more than %d", ErrBad, len(e.Line), MaxLine)
 	case bytes.IndexByte(e.Line, '\n') >= 0:

@@ -5,14 +5,15 @@ import (
 	"database/sql"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // Claim takes a cursor for one worker.
 func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
 	var cursor ledger.Cursor
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.StmtContext(ctx, l.hot.claim).ExecContext(ctx,
-			c.Owner, nanos(c.Until), nanos(c.Now), c.ID.Replay, foldOf(c.ID), c.ID.Key, nanos(c.Now)))
+		ok, err := sqlitedb.Changed(tx.StmtContext(ctx, l.hot.claim).ExecContext(ctx,
+			c.Owner, sqlitedb.Nanos(c.Until), sqlitedb.Nanos(c.Now), c.ID.Replay, foldOf(c.ID), c.ID.Key, sqlitedb.Nanos(c.Now)))
 		if err != nil {
 			return err
 		}
@@ -29,7 +30,7 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, erro
 			return ledger.ErrOwned
 		}
 	})
-	return cursor, l.explain(err, "claiming %s", c.ID.Key)
+	return cursor, l.Explain(err, "claiming %s", c.ID.Key)
 }
 
 // Commit is the one write by which lines are counted. The cursor's content is in a table of its own, written under the
@@ -40,17 +41,17 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 	}
 	text, err := rest{Frame: c.Frame, Receipt: c.Receipt}.text()
 	if err != nil {
-		return l.explain(err, "committing %s", c.ID.Key)
+		return l.Explain(err, "committing %s", c.ID.Key)
 	}
 	body, err := newContent(c.Rejects, c.Segments, c.Partial)
 	if err != nil {
-		return l.explain(err, "committing %s", c.ID.Key)
+		return l.Explain(err, "committing %s", c.ID.Key)
 	}
 	fold, a := foldOf(c.ID), c.Accounts
 	keeps, progress := c.State == ledger.Processing, c.To > c.From || c.State == ledger.Finished
 	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.StmtContext(ctx, l.hot.commit).ExecContext(ctx,
-			c.State, c.To, nanos(c.Now), keeps, keeps, nanos(c.Until), nanos(c.Until), progress,
+		ok, err := sqlitedb.Changed(tx.StmtContext(ctx, l.hot.commit).ExecContext(ctx,
+			c.State, c.To, sqlitedb.Nanos(c.Now), keeps, keeps, sqlitedb.Nanos(c.Until), sqlitedb.Nanos(c.Until), progress,
 			a.Read, a.Counted, a.AfterCutoff, a.Rejected, a.Blank, a.Consumed, a.Bytes, c.Rows, text,
 			c.ID.Replay, fold, c.ID.Key, c.Epoch, c.From))
 		if err != nil {
@@ -61,7 +62,7 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 		}
 		return l.putContent(ctx, tx, c.ID, body)
 	})
-	return l.explain(err, "committing %s", c.ID.Key)
+	return l.Explain(err, "committing %s", c.ID.Key)
 }
 
 // Settle gives a cursor up.
@@ -71,29 +72,29 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settle) error {
 	}
 	failed := s.State == ledger.Failed
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.StmtContext(ctx, l.hot.settle).ExecContext(ctx,
-			s.State, nanos(s.Now), failed, s.TakeBack && !failed, s.Error, s.Error,
+		ok, err := sqlitedb.Changed(tx.StmtContext(ctx, l.hot.settle).ExecContext(ctx,
+			s.State, sqlitedb.Nanos(s.Now), failed, s.TakeBack && !failed, s.Error, s.Error,
 			s.ID.Replay, foldOf(s.ID), s.ID.Key, s.Epoch, failed))
 		return fencedUnless(ok, err)
 	})
-	return l.explain(err, "settling %s", s.ID.Key)
+	return l.Explain(err, "settling %s", s.ID.Key)
 }
 
 // Reopen makes a FAILED cursor begin again.
 func (l *Ledger) Reopen(ctx context.Context, r ledger.Reopen) error {
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.ExecContext(ctx, `
+		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, `
 			UPDATE cursors SET state = 'PENDING', state_change = ?, owner = '', owned_until = 0, epoch = epoch + 1, no_progress = 0,
 				line = 0, etag = ?, size = ?, read = 0, counted = 0, after_cutoff = 0, rejected = 0, blank = 0, consumed = 0,
 				bytes = 0, row_count = 0, rest = '{}'
 			WHERE replay = ? AND fold = ? AND key = ? AND epoch = ? AND state = 'FAILED'`,
-			nanos(r.Now), r.ETag, r.Size, r.ID.Replay, foldOf(r.ID), r.ID.Key, r.Epoch))
+			sqlitedb.Nanos(r.Now), r.ETag, r.Size, r.ID.Replay, foldOf(r.ID), r.ID.Key, r.Epoch))
 		if err := fencedUnless(ok, err); err != nil {
 			return err
 		}
 		return l.putContent(ctx, tx, r.ID, content{})
 	})
-	return l.explain(err, "reopening %s", r.ID.Key)
+	return l.Explain(err, "reopening %s", r.ID.Key)
 }
 
 func fencedUnless(ok bool, err error) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // How many cursors a page of a scan has; one with partials is at most 4 MiB large.
@@ -44,7 +45,7 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 			if err != nil {
 				return err
 			}
-			fresh, err := changed(insert.ExecContext(ctx, args...))
+			fresh, err := sqlitedb.Changed(insert.ExecContext(ctx, args...))
 			if err != nil {
 				return err
 			}
@@ -60,13 +61,13 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 		}
 		return nil
 	})
-	return l.explain(err, "inserting %d cursors from %s", len(cursors), cursors[0].Key)
+	return l.Explain(err, "inserting %d cursors from %s", len(cursors), cursors[0].Key)
 }
 
 // Cursor reads one, with its partial; ErrNotFound.
 func (l *Ledger) Cursor(ctx context.Context, id ledger.CursorID) (ledger.Cursor, error) {
 	c, err := scanCursor(l.db.Read.QueryRowContext(ctx, readText, id.Replay, foldOf(id), id.Key), id)
-	return c, l.explain(err, "reading the cursor of %s", id.Key)
+	return c, l.Explain(err, "reading the cursor of %s", id.Key)
 }
 
 // withContents joins a cursor with its content, in one statement: both are of one moment.
@@ -100,7 +101,7 @@ func (l *Ledger) Scan(ctx context.Context, p ledger.ScanParams) iter.Seq2[ledger
 		after := "" // no key is empty
 		for {
 			query, args := scanQuery(p, after, limit)
-			page, err := collect(ctx, l.db.Read, func(rows *sql.Rows) (ledger.Cursor, error) {
+			page, err := sqlitedb.Collect(ctx, l.db.Read, func(rows *sql.Rows) (ledger.Cursor, error) {
 				var r record
 				if err := rows.Scan(r.fields(p.Partials)...); err != nil {
 					return ledger.Cursor{}, err
@@ -108,7 +109,7 @@ func (l *Ledger) Scan(ctx context.Context, p ledger.ScanParams) iter.Seq2[ledger
 				return r.finish(p.Replay, p.Fold != 0)
 			}, query, args...)
 			if err != nil {
-				yield(ledger.Cursor{}, l.explain(err, "scanning the cursors of %s", p.Replay))
+				yield(ledger.Cursor{}, l.Explain(err, "scanning the cursors of %s", p.Replay))
 				return
 			}
 			for _, c := range page {
@@ -157,12 +158,12 @@ func scanQuery(p ledger.ScanParams, after string, limit int) (query string, args
 // Note keeps a remark about the mirror of the state.
 func (l *Ledger) Note(ctx context.Context, id ledger.CursorID, note string) error {
 	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := changed(tx.ExecContext(ctx, `UPDATE cursors SET note = ? WHERE replay = ? AND fold = ? AND key = ?`,
+		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, `UPDATE cursors SET note = ? WHERE replay = ? AND fold = ? AND key = ?`,
 			note, id.Replay, foldOf(id), id.Key))
 		if err == nil && !ok {
 			return ledger.ErrNotFound
 		}
 		return err
 	})
-	return l.explain(err, "noting at %s", id.Key)
+	return l.Explain(err, "noting at %s", id.Key)
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/sqlitedb"
@@ -43,9 +42,13 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 // Close waits for the calls that run and closes the file.
 func (l *Ledger) Close() error { return l.db.Close() }
 
-// explain turns an error of the store into one of the contract's, with what was being done. A lock that another
+// DB is the open file, for sqliteentries, whose tables are in it as well: an entry counts in one transaction with its rows.
+// It is closed with the ledger.
+func (l *Ledger) DB() *sqlitedb.DB { return l.db }
+
+// Explain turns an error of the store into one of the contract's, with what was being done. A lock that another
 // process does not give back is throttling: the transaction did not begin.
-func (l *Ledger) explain(err error, format string, args ...any) error {
+func (l *Ledger) Explain(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
@@ -54,29 +57,4 @@ func (l *Ledger) explain(err error, format string, args ...any) error {
 		err = fmt.Errorf("%w: %w", ledger.ErrThrottled, err)
 	}
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
-}
-
-// changed reports whether a conditional write found its condition.
-func changed(res sql.Result, err error) (bool, error) {
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
-	return n > 0, err
-}
-
-// nanos is how times are stored; the zero time is 0, which sorts before all others. Years 1678 to 2262.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
-// instant is the reverse of nanos.
-func instant(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, n).UTC()
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // The records of Meta are JSON beside their key and their version. Unknown fields are ignored, so that a later version
@@ -20,14 +21,14 @@ func (l *Ledger) Protocol(ctx context.Context, name string) (ledger.Protocol, er
 	if errors.Is(err, ledger.ErrNotFound) {
 		return ledger.Protocol{Name: name}, nil
 	}
-	return p, l.explain(err, "reading protocol %s", name)
+	return p, l.Explain(err, "reading protocol %s", name)
 }
 
 // Protocols returns all protocols by name.
 func (l *Ledger) Protocols(ctx context.Context) ([]ledger.Protocol, error) {
 	all, err := many(ctx, l.db.Read, func(p *ledger.Protocol, version int64) { p.Version = version },
 		`SELECT record, version FROM protocols ORDER BY name`)
-	return all, l.explain(err, "reading the protocols")
+	return all, l.Explain(err, "reading the protocols")
 }
 
 // Generation returns one generation; ErrNotFound.
@@ -35,21 +36,21 @@ func (l *Ledger) Generation(ctx context.Context, protocol string, number int64) 
 	var g ledger.Generation
 	err := one(ctx, l.db.Read, &g, &g.Version,
 		`SELECT record, version FROM generations WHERE protocol = ? AND number = ?`, protocol, number)
-	return g, l.explain(err, "reading generation %d of %s", number, protocol)
+	return g, l.Explain(err, "reading generation %d of %s", number, protocol)
 }
 
 // Replay returns one replay; ErrNotFound.
 func (l *Ledger) Replay(ctx context.Context, id string) (ledger.Replay, error) {
 	var r ledger.Replay
 	err := one(ctx, l.db.Read, &r, &r.Version, `SELECT record, version FROM replays WHERE id = ?`, id)
-	return r, l.explain(err, "reading replay %s", id)
+	return r, l.Explain(err, "reading replay %s", id)
 }
 
 // Replays returns all replays, the newest first.
 func (l *Ledger) Replays(ctx context.Context) ([]ledger.Replay, error) {
 	all, err := many(ctx, l.db.Read, func(r *ledger.Replay, version int64) { r.Version = version },
 		`SELECT record, version FROM replays ORDER BY id DESC`)
-	return all, l.explain(err, "reading the replays")
+	return all, l.Explain(err, "reading the replays")
 }
 
 // Write puts all the records or none of them.
@@ -75,7 +76,7 @@ func (l *Ledger) Write(ctx context.Context, w ledger.Writes) error {
 		}
 		return nil
 	})
-	return l.explain(err, "writing records")
+	return l.Explain(err, "writing records")
 }
 
 // put writes one record, if the one that is there has this version. table and names are literals of Write.
@@ -87,11 +88,11 @@ func put(ctx context.Context, tx *sql.Tx, table, names string, version int64, re
 	marks := "?, ?"[:3*len(key)-2]
 	var ok bool
 	if version == 0 {
-		ok, err = changed(tx.ExecContext(ctx, fmt.Sprintf(
+		ok, err = sqlitedb.Changed(tx.ExecContext(ctx, fmt.Sprintf(
 			`INSERT INTO %s (%s, version, record) VALUES (%s, 1, ?) ON CONFLICT DO NOTHING`, table, names, marks),
 			append(key, string(text))...))
 	} else {
-		ok, err = changed(tx.ExecContext(ctx, fmt.Sprintf(
+		ok, err = sqlitedb.Changed(tx.ExecContext(ctx, fmt.Sprintf(
 			`UPDATE %s SET version = version + 1, record = ? WHERE (%s) = (%s) AND version = ?`, table, names, marks),
 			append(append([]any{string(text)}, key...), version)...))
 	}
@@ -121,7 +122,7 @@ func one(ctx context.Context, db *sql.DB, record any, version *int64, query stri
 
 // many reads all the records that query finds.
 func many[T any](ctx context.Context, db *sql.DB, setVersion func(*T, int64), query string, args ...any) ([]T, error) {
-	return collect(ctx, db, func(rows *sql.Rows) (T, error) {
+	return sqlitedb.Collect(ctx, db, func(rows *sql.Rows) (T, error) {
 		var record T
 		var text []byte
 		var version int64
@@ -132,22 +133,4 @@ func many[T any](ctx context.Context, db *sql.DB, setVersion func(*T, int64), qu
 		setVersion(&record, version)
 		return record, err
 	}, query, args...)
-}
-
-// collect reads what a query finds into memory and ends it, so that no read stays open while the caller works.
-func collect[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }

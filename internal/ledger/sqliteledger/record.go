@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // columns of a cursor, in the order of values and record.fields, behind replay, fold and key.
@@ -40,7 +41,7 @@ func values(c *ledger.Cursor) ([]any, error) {
 	text, err := rest{Frame: c.Frame, Receipt: c.Receipt}.text()
 	return []any{
 		c.Replay, foldOf(c.CursorID), c.Key,
-		c.Protocol, c.State, c.Line, c.Epoch, c.Owner, nanos(c.OwnedUntil), c.NoProgress, c.ETag, c.Size, nanos(c.StateChange),
+		c.Protocol, c.State, c.Line, c.Epoch, c.Owner, sqlitedb.Nanos(c.OwnedUntil), c.NoProgress, c.ETag, c.Size, sqlitedb.Nanos(c.StateChange),
 		c.Read, c.Counted, c.AfterCutoff, c.Rejected, c.Blank, c.Consumed, c.Bytes, c.Rows, c.Error, c.Note, text,
 	}, err
 }
@@ -95,7 +96,7 @@ func (r *record) fields(withContent bool) []any {
 func (r *record) finish(replay string, fold bool) (ledger.Cursor, error) {
 	c := r.cursor
 	c.Replay, c.Fold = replay, fold
-	c.OwnedUntil, c.StateChange = instant(r.ownedUntil), instant(r.stateChange)
+	c.OwnedUntil, c.StateChange = sqlitedb.Instant(r.ownedUntil), sqlitedb.Instant(r.stateChange)
 	var rest rest
 	err := json.Unmarshal(r.rest, &rest)
 	c.Frame, c.Receipt = rest.Frame, rest.Receipt

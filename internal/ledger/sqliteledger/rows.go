@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 const (
@@ -16,12 +19,17 @@ const (
 	rowsPage = 500
 )
 
-const putRow = `INSERT INTO stats (protocol, generation, statistic, part, day, key, dims, measures, state)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT DO UPDATE SET dims = excluded.dims, measures = excluded.measures, state = excluded.state`
+const putRow = `INSERT INTO stats (protocol, generation, statistic, part, day, key, dims, measures, state, version)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET dims = excluded.dims, measures = excluded.measures, state = excluded.state, version = excluded.version`
 
-// PutRows puts rows of one part, in transactions of putBatch.
+// PutRows puts rows of one part, in transactions of putBatch. Those of a live part get a version, since others may write
+// under the one that they have read; those of a base need none.
 func (l *Ledger) PutRows(ctx context.Context, part ledger.Part, rows []ledger.Row) error {
+	version := ""
+	if strings.HasPrefix(part.Name, liveFrom) {
+		version = NewVersion()
+	}
 	for batch := range slices.Chunk(rows, putBatch) {
 		err := l.db.Tx(ctx, func(tx *sql.Tx) error {
 			put, err := tx.PrepareContext(ctx, putRow)
@@ -32,18 +40,22 @@ func (l *Ledger) PutRows(ctx context.Context, part ledger.Part, rows []ledger.Ro
 			for i := range batch {
 				r := &batch[i]
 				if _, err := put.ExecContext(ctx, part.Protocol, part.Generation, r.Statistic, part.Name, r.Day, r.Key,
-					notNull(r.Dims), notNull(r.Measures), notNull(r.State)); err != nil {
+					notNull(r.Dims), notNull(r.Measures), notNull(r.State), version); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return l.explain(err, "putting rows of %s, generation %d, part %s", part.Protocol, part.Generation, part.Name)
+			return l.Explain(err, "putting rows of %s, generation %d, part %s", part.Protocol, part.Generation, part.Name)
 		}
 	}
 	return nil
 }
+
+// NewVersion is a random version for rows of live parts. One that was used does not come back, so that a row that was
+// removed and made anew is not taken for the one that was read.
+func NewVersion() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
 // notNull keeps nil from becoming NULL.
 func notNull(b []byte) []byte {
@@ -84,7 +96,7 @@ func (l *Ledger) rowRange(ctx context.Context, p ledger.RowsParams, from, to str
 	}
 	after := position{part: from} // no part is named like the beginning of the range alone
 	for {
-		page, err := collect(ctx, l.db.Read, func(rows *sql.Rows) (placed, error) {
+		page, err := sqlitedb.Collect(ctx, l.db.Read, func(rows *sql.Rows) (placed, error) {
 			r := placed{row: ledger.Row{Statistic: p.Statistic}}
 			err := rows.Scan(&r.part, &r.row.Day, &r.row.Key, &r.row.Dims, &r.row.Measures, &r.row.State)
 			r.day, r.key = r.row.Day, r.row.Key
@@ -94,7 +106,7 @@ func (l *Ledger) rowRange(ctx context.Context, p ledger.RowsParams, from, to str
 			ORDER BY part, day, key LIMIT ?`,
 			p.Protocol, p.Generation, p.Statistic, after.part, after.day, after.key, to, rowsPage)
 		if err != nil {
-			yield(ledger.Row{}, l.explain(err, "reading rows of %s, generation %d, %s", p.Protocol, p.Generation, p.Statistic))
+			yield(ledger.Row{}, l.Explain(err, "reading rows of %s, generation %d, %s", p.Protocol, p.Generation, p.Statistic))
 			return false
 		}
 		for i := range page {
@@ -148,7 +160,7 @@ func (l *Ledger) Purge(ctx context.Context, p ledger.PurgeParams, limit int) (in
 		return nil
 	})
 	if err != nil {
-		return 0, l.explain(err, "purging generation %d of %s", p.Generation, p.Protocol)
+		return 0, l.Explain(err, "purging generation %d of %s", p.Generation, p.Protocol)
 	}
 	return removed, nil
 }

@@ -102,4 +102,53 @@ CREATE TABLE progress (
 	record TEXT NOT NULL, -- JSON of ledger.Progress
 	PRIMARY KEY (replay, worker)
 ) STRICT;
+`, `
+-- The live side: package sqliteentries.
+ALTER TABLE stats ADD COLUMN version TEXT NOT NULL DEFAULT ''; -- random, of a row of a live part; '': of a base
+
+CREATE TABLE entries (
+	seq       INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the feed: writes follow one another, numbers never return
+	id        TEXT NOT NULL UNIQUE,
+	protocol  TEXT NOT NULL,
+	ts        INTEGER NOT NULL,
+	put_at    INTEGER NOT NULL,
+	processed INTEGER NOT NULL DEFAULT 0,
+	archived  INTEGER NOT NULL DEFAULT 0,
+	expires   INTEGER NOT NULL DEFAULT 0,
+	batch     TEXT NOT NULL DEFAULT '',
+	gens      TEXT NOT NULL DEFAULT '[]', -- JSON, ascending
+	error     TEXT NOT NULL DEFAULT '',
+	line      BLOB NOT NULL -- last, so that a long one is not read with the rest
+) STRICT;
+
+CREATE INDEX entries_unfinished ON entries (protocol, ts, seq) WHERE archived = 0;
+CREATE INDEX entries_expires ON entries (expires) WHERE expires > 0;
+
+CREATE TABLE batches (
+	id       TEXT NOT NULL PRIMARY KEY,
+	protocol TEXT NOT NULL,
+	epoch    INTEGER NOT NULL,
+	state    TEXT NOT NULL,
+	key      TEXT NOT NULL,
+	pages    INTEGER NOT NULL DEFAULT 0,
+	entries  INTEGER NOT NULL DEFAULT 0,
+	bytes    INTEGER NOT NULL DEFAULT 0,
+	opened   INTEGER NOT NULL,
+	expires  INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX batches_unwritten ON batches (protocol, id) WHERE state <> 'DONE';
+CREATE INDEX batches_expires ON batches (expires) WHERE expires > 0;
+
+CREATE TABLE batch_pages (
+	batch   TEXT NOT NULL,
+	page    INTEGER NOT NULL, -- from 0
+	members TEXT NOT NULL,    -- JSON of []entries.Member
+	PRIMARY KEY (batch, page)
+) STRICT;
+
+CREATE TABLE checkpoints (
+	shard  TEXT NOT NULL PRIMARY KEY,
+	record TEXT NOT NULL -- JSON of entries.Checkpoint
+) STRICT, WITHOUT ROWID;
 `}

@@ -19,7 +19,7 @@ func (l *Ledger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Se
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, id.Replay, id.Fold, id.Key, s.Epoch, s.From, s.To, blob)
 		return err
 	})
-	return l.explain(err, "putting segment %d-%d-%d of %s", s.Epoch, s.From, s.To, id.Key)
+	return l.Explain(err, "putting segment %d-%d-%d of %s", s.Epoch, s.From, s.To, id.Key)
 }
 
 // Segment reads a blob; ErrNotFound.
@@ -31,7 +31,7 @@ func (l *Ledger) Segment(ctx context.Context, id ledger.CursorID, s ledger.Segme
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ledger.ErrNotFound
 	}
-	return blob, l.explain(err, "reading segment %d-%d-%d of %s", s.Epoch, s.From, s.To, id.Key)
+	return blob, l.Explain(err, "reading segment %d-%d-%d of %s", s.Epoch, s.From, s.To, id.Key)
 }
 
 // DeleteSegments removes up to limit segments of a replay.
@@ -50,7 +50,7 @@ func (l *Ledger) DeleteSegments(ctx context.Context, replay string, limit int) (
 		return err
 	})
 	if err != nil {
-		return 0, l.explain(err, "deleting segments of %s", replay)
+		return 0, l.Explain(err, "deleting segments of %s", replay)
 	}
 	return int(n), nil
 }

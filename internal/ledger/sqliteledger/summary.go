@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // group is what the cursors of one fold number, state and protocol come to.
@@ -20,20 +21,20 @@ type group struct {
 
 // Summarize counts a replay's cursors, in one statement and so at one moment.
 func (l *Ledger) Summarize(ctx context.Context, replay string) (ledger.Summary, error) {
-	groups, err := collect(ctx, l.db.Read, func(rows *sql.Rows) (group, error) {
+	groups, err := sqlitedb.Collect(ctx, l.db.Read, func(rows *sql.Rows) (group, error) {
 		var g group
 		var oldest int64
 		t := &g.tally
 		err := rows.Scan(&g.fold, &g.state, &g.protocol, &t.Objects, &t.Size, &t.Rows, &t.Lines, &t.Read, &t.Counted,
 			&t.AfterCutoff, &t.Rejected, &t.Blank, &t.Consumed, &t.Bytes, &oldest, &g.notes)
-		g.oldest = instant(oldest)
+		g.oldest = sqlitedb.Instant(oldest)
 		return g, err
 	}, `
 		SELECT fold, state, protocol, count(*), sum(size), sum(row_count), sum(line), sum(read), sum(counted),
 			sum(after_cutoff), sum(rejected), sum(blank), sum(consumed), sum(bytes), min(state_change), sum(note <> '')
 		FROM cursors WHERE replay = ? GROUP BY fold, state, protocol`, replay)
 	if err != nil {
-		return ledger.Summary{}, l.explain(err, "summarizing replay %s", replay)
+		return ledger.Summary{}, l.Explain(err, "summarizing replay %s", replay)
 	}
 	s := ledger.Summary{
 		Objects:  map[ledger.State]ledger.Tally{},

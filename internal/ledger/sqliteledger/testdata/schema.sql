@@ -1,4 +1,26 @@
--- version 1
+-- version 2
+CREATE TABLE batch_pages (
+	batch   TEXT NOT NULL,
+	page    INTEGER NOT NULL, -- from 0
+	members TEXT NOT NULL,    -- JSON of []entries.Member
+	PRIMARY KEY (batch, page)
+) STRICT;
+CREATE TABLE batches (
+	id       TEXT NOT NULL PRIMARY KEY,
+	protocol TEXT NOT NULL,
+	epoch    INTEGER NOT NULL,
+	state    TEXT NOT NULL,
+	key      TEXT NOT NULL,
+	pages    INTEGER NOT NULL DEFAULT 0,
+	entries  INTEGER NOT NULL DEFAULT 0,
+	bytes    INTEGER NOT NULL DEFAULT 0,
+	opened   INTEGER NOT NULL,
+	expires  INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (
+	shard  TEXT NOT NULL PRIMARY KEY,
+	record TEXT NOT NULL -- JSON of entries.Checkpoint
+) STRICT, WITHOUT ROWID;
 CREATE TABLE contents (
 	replay   TEXT NOT NULL,
 	fold     INTEGER NOT NULL,
@@ -35,6 +57,20 @@ CREATE TABLE cursors (
 	rest         TEXT NOT NULL, -- JSON of what no query asks for
 	PRIMARY KEY (replay, fold, key)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE entries (
+	seq       INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the feed: writes follow one another, numbers never return
+	id        TEXT NOT NULL UNIQUE,
+	protocol  TEXT NOT NULL,
+	ts        INTEGER NOT NULL,
+	put_at    INTEGER NOT NULL,
+	processed INTEGER NOT NULL DEFAULT 0,
+	archived  INTEGER NOT NULL DEFAULT 0,
+	expires   INTEGER NOT NULL DEFAULT 0,
+	batch     TEXT NOT NULL DEFAULT '',
+	gens      TEXT NOT NULL DEFAULT '[]', -- JSON, ascending
+	error     TEXT NOT NULL DEFAULT '',
+	line      BLOB NOT NULL -- last, so that a long one is not read with the rest
+) STRICT;
 CREATE TABLE generations (
 	protocol TEXT NOT NULL,
 	number   INTEGER NOT NULL,
@@ -73,6 +109,7 @@ CREATE TABLE segments (
 	blob      BLOB NOT NULL,
 	PRIMARY KEY (replay, is_fold, key, epoch, from_line, to_line)
 ) STRICT;
+CREATE TABLE sqlite_sequence(name,seq);
 CREATE TABLE stats (
 	protocol   TEXT NOT NULL,
 	generation INTEGER NOT NULL,
@@ -82,7 +119,11 @@ CREATE TABLE stats (
 	key        TEXT NOT NULL,
 	dims       BLOB NOT NULL,
 	measures   BLOB NOT NULL,
-	state      BLOB NOT NULL,
+	state      BLOB NOT NULL, version TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (protocol, generation, statistic, part, day, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX batches_expires ON batches (expires) WHERE expires > 0;
+CREATE INDEX batches_unwritten ON batches (protocol, id) WHERE state <> 'DONE';
 CREATE INDEX cursors_state ON cursors (replay, fold, state, key, protocol);
+CREATE INDEX entries_expires ON entries (expires) WHERE expires > 0;
+CREATE INDEX entries_unfinished ON entries (protocol, ts, seq) WHERE archived = 0;
