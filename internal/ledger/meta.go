@@ -24,7 +24,7 @@ type Generation struct {
 	Number     int64  `json:"number"` // the epoch that opened it
 	Definition []byte `json:"definition"`
 	Hash       string `json:"hash"`           // of the definition
-	Replay     string `json:"replay"`         // that fills or filled it
+	Replay     string `json:"replay"`         // that fills or filled it; "": the live side opened it
 	Side       bool   `json:"side,omitempty"` // of a narrowed replay: never promoted, not counted live
 	Base       int64  `json:"base"`           // the number of the fold that readers read; 0: none yet
 	// Cutoff bounds what is counted live in it: a line whose timestamp is at or before it is the replay's, from an archive
@@ -40,7 +40,7 @@ type State string
 // The states of a replay (DESIGN section 2).
 const (
 	Starting  State = "STARTING"  // opened; the archive is being listed
-	Running   State = "RUNNING"   // everything is listed and enqueued
+	Running   State = "RUNNING"   // everything is listed and enqueued, but for what a second listing may find
 	Paused    State = "PAUSED"    // workers wait
 	Folding   State = "FOLDING"   // every object is done; partials become rows
 	Finished  State = "FINISHED"  // also of a cursor
@@ -67,6 +67,8 @@ type Replay struct {
 	Layout    string           `json:"layout"`          // how a key names its protocol
 	Tags      string           `json:"tags"`            // all, final or off
 	Narrow    Narrow           `json:"narrow,omitzero"` // the part of the archive that is replayed; zero: all
+	Live      bool             `json:"live,omitempty"`  // started beside a live side, which counts what the listing leaves to it
+	Side      bool             `json:"side,omitempty"`  // it fills side generations
 	Created   time.Time        `json:"created"`
 	Changed   time.Time        `json:"changed"` // of the state
 	Listing   Listing          `json:"listing"`
@@ -99,8 +101,9 @@ func (n Narrow) Narrows() bool { return n != Narrow{} }
 type ReplayProtocol struct {
 	Name       string  `json:"name"`
 	Generation int64   `json:"generation"`
-	Rule       string  `json:"rule"`    // RuleAll or RuleCutoff
-	Rejects    float64 `json:"rejects"` // the share of bad lines above which an object is FAILED, 0 to 1; 1: never
+	Rule       string  `json:"rule"`             // RuleAll or RuleCutoff
+	Rejects    float64 `json:"rejects"`          // the share of bad lines above which an object is FAILED, 0 to 1; 1: never
+	Others     bool    `json:"others,omitempty"` // its archive is written by others, beside a live side
 }
 
 // The rules by which a line of the archive counts.
@@ -129,6 +132,13 @@ type Listing struct {
 	Sample    string `json:"sample,omitempty"`  // one such key
 	Outside   int64  `json:"outside,omitempty"` // objects that a narrowed replay leaves out
 	Others    int64  `json:"others"`            // objects of protocols that are not replayed
+	Live      int64  `json:"live,omitempty"`    // objects that our archiver began after the start: counted live
+	// Again is when the archive is listed a second time, for what others have put there late; zero: it is not. Passes is
+	// how many listings have come to their end, Changed how many objects the second one found with another content than
+	// the one that was read.
+	Again   time.Time `json:"again,omitzero"`
+	Passes  int       `json:"passes,omitempty"`
+	Changed int64     `json:"changed,omitempty"`
 }
 
 // Fold is one turning of partials into rows.

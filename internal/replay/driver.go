@@ -21,6 +21,7 @@ type Options struct {
 	DeadLetters queue.Queue
 	Ledger      ledger.Ledger
 	Archive     archive.Archive
+	Live        *LiveSide // nil: nothing is counted live
 
 	Owner       string        // of the leases: unique among processes
 	Interval    time.Duration // between two looks of the watcher (default 1 min)
@@ -42,6 +43,7 @@ type Driver struct {
 	longStep     time.Duration
 	restShare    time.Duration // a factor
 	listTurn     time.Duration
+	drainPoll    time.Duration
 
 	fold struct { // whose parts were sent last, and when
 		name string
@@ -61,6 +63,9 @@ type Driver struct {
 func New(o Options) (*Driver, error) {
 	if o.Queue == nil || o.DeadLetters == nil || o.Ledger == nil || o.Archive == nil || o.Owner == "" {
 		return nil, errors.New("replay: a queue, a dead-letter queue, a ledger, an archive and an owner are needed")
+	}
+	if err := o.Live.check(); err != nil {
+		return nil, err
 	}
 	for d, value := range map[*time.Duration]time.Duration{
 		&o.Interval: time.Minute, &o.StuckAfter: 3 * time.Minute, &o.Lease: time.Minute, &o.Keep: 7 * 24 * time.Hour,
@@ -82,7 +87,7 @@ func New(o Options) (*Driver, error) {
 		o.Log = zap.NewNop()
 	}
 	return &Driver{
-		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn,
+		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn, drainPoll: drainPoll,
 		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{}, asked: map[string]rest{},
 	}, nil
 }

@@ -211,6 +211,12 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 		}
 		return d.wait(ctx, r.ID, ledger.Folding, openAccounts(r.ID))
 	}
+	if err := d.sweep(ctx, r); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return errors.Join(err, d.wait(ctx, r.ID, ledger.Folding, entriesToCount+err.Error()))
+	}
 	why, err := d.checkGates(ctx, r)
 	if err != nil {
 		return err

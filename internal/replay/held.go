@@ -35,7 +35,7 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 		h := HeldReplay{Replay: r.ID, Why: r.Waits}
 		switch r.State {
 		case ledger.Starting: // a listing that does not get on has said why
-			h.Held = r.Waits != "" && time.Since(r.Changed) >= d.foldPatience
+			h.Held = r.Waits != "" && !strings.HasPrefix(r.Waits, batchesToWrite) && time.Since(r.Changed) >= d.foldPatience
 		case ledger.Paused:
 			h.Held, h.Why = true, "somebody to resume it"
 		case ledger.Running:
@@ -48,7 +48,7 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 			}
 		case ledger.Folding:
 			// Tags that stay on are a matter of time, until they have had some.
-			tags := r.Promoted && r.Waits != "" && time.Since(r.Changed) >= d.foldPatience
+			tags := (r.Promoted && r.Waits != "" || strings.HasPrefix(r.Waits, entriesToCount)) && time.Since(r.Changed) >= d.foldPatience
 			h.Held = h.Why == openAccounts(r.ID) || tags || strings.HasPrefix(h.Why, "the gate ") || r.Fold.Number >= hopelessFolds && strings.Contains(h.Why, foldFollows)
 		}
 		if h.Why == "" {
@@ -65,6 +65,8 @@ func obstacle(r ledger.Replay, s ledger.Summary) (why string, hand bool) {
 	switch total := s.Total().Objects; {
 	case s.Open() > 0:
 		return count(s.Open(), "object") + " to be read", false
+	case !r.Listing.Done && !r.Listing.Again.IsZero():
+		return "the archive to be listed again after " + r.Listing.Again.UTC().Format(time.RFC3339) + ", for what others put there late", false
 	case total < r.Listing.Objects:
 		return fmt.Sprintf("%d objects were listed, the ledger has %d", r.Listing.Objects, total), true
 	case held(r, failed):

@@ -19,6 +19,9 @@ import (
 // makes to be done again.
 const pageSize = 500
 
+// cursorReaders is how many cursors of a page are read at once.
+const cursorReaders = 16
+
 // tagWriters is how many tag writes of a page are under way at once.
 const tagWriters = 32
 
@@ -27,16 +30,43 @@ const (
 	// large one takes hours where each object is tagged.
 	listTurn = 30 * time.Second
 	endless  = time.Duration(math.MaxInt64)
+	// drainPoll is how often Continue looks whether what was begun before the start is archived.
+	drainPoll = time.Second
 )
 
-// Continue lists and enqueues what a STARTING replay has not listed yet, and makes it RUNNING. It may be called by
-// several processes; a lease keeps all but one out, and ErrHeld says so.
+// Continue lists and enqueues what a STARTING replay has not listed yet, and makes it RUNNING. Beside a live side it
+// waits until what was begun before the start is archived, for as long as ctx lasts; Waits says how much that is. It may be called
+// by several processes; a lease keeps all but one out, and ErrHeld says so.
 func (d *Driver) Continue(ctx context.Context, id string, progress func(ledger.Replay)) error {
-	_, err := d.list(ctx, id, endless, progress)
-	return err
+	for {
+		if _, err := d.list(ctx, id, endless, progress); err != nil {
+			return err
+		}
+		r, err := d.o.Ledger.Replay(ctx, id)
+		if err != nil {
+			return fmt.Errorf("reading replay %s: %w", id, err)
+		}
+		if r.State != ledger.Starting {
+			return nil
+		}
+		if progress != nil {
+			progress(r)
+		}
+		if err := pause(ctx, d.drainPoll); err != nil {
+			return err
+		}
+	}
 }
 
-// list is Continue for one turn: after that time it ends with the page that it is at, and says that there is more.
+// toList tells whether a replay has pages to be listed now: those of the first listing, or of the second, whose time has
+// come.
+func toList(r ledger.Replay) bool {
+	again := r.Listing.Again
+	return r.State == ledger.Starting || r.State == ledger.Running && !r.Listing.Done && !again.IsZero() && !time.Now().Before(again)
+}
+
+// list lists for one turn: after that time it ends with the page that it is at, and says that there is more. It ends
+// without a page while batches of the live side are to be waited for.
 func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progress func(ledger.Replay)) (more bool, err error) {
 	began := time.Now()
 	r, err := d.o.Ledger.Replay(ctx, id)
@@ -49,9 +79,14 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 	}
 	p := page{d: d, scope: scope}
 	defer d.release(ctx, r.ID)
-	for r.State == ledger.Starting {
+	for toList(r) {
 		if err := d.lease(ctx, r.ID); err != nil {
 			return false, err
+		}
+		if r.State == ledger.Starting && r.Listing.After == "" {
+			if why, err := d.drained(ctx, r); err != nil || why != "" {
+				return false, errors.Join(err, d.wait(ctx, r.ID, ledger.Starting, why))
+			}
 		}
 		if err := p.read(ctx, r); err != nil {
 			return false, err
@@ -68,7 +103,7 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 		if progress != nil {
 			progress(r)
 		}
-		if r.State == ledger.Starting && time.Since(began) >= turn {
+		if toList(r) && time.Since(began) >= turn {
 			return true, nil
 		}
 	}
@@ -116,6 +151,8 @@ type page struct {
 	unmatched int64
 	others    int64
 	outside   int64
+	live      int64
+	changed   int64
 	sample    string
 	last      string
 	end       bool
@@ -131,18 +168,22 @@ func (p *page) read(ctx context.Context, r ledger.Replay) error {
 			return fmt.Errorf("listing the archive after %q: %w", p.last, err)
 		}
 		p.last = object.Key
-		p.add(r, object, now)
+		if r.Listing.Passes == 0 {
+			p.add(r, object, now)
+		} else {
+			p.addLate(r, object, now)
+		}
 		if seen++; seen == p.d.pageSize {
-			return nil
+			return p.onlyNew(ctx, r)
 		}
 	}
 	p.end = true
-	return nil
+	return p.onlyNew(ctx, r)
 }
 
 func (p *page) add(r ledger.Replay, object archive.Object, now time.Time) {
 	protocol, place := p.scope.of(object.Key)
-	_, wanted := r.Protocol(protocol)
+	part, wanted := r.Protocol(protocol)
 	switch {
 	case place == nowhere:
 		if p.unmatched++; p.sample == "" {
@@ -155,12 +196,67 @@ func (p *page) add(r ledger.Replay, object archive.Object, now time.Time) {
 	case place == outside:
 		p.outside++
 		return
+	case countedLive(r, part, object.Key):
+		p.live++
+		return
 	}
+	p.want(r, protocol, object, now)
+}
+
+// addLate is add in the second listing, which is for what others have put there since the first one. The first one has
+// counted the rest.
+func (p *page) addLate(r ledger.Replay, object archive.Object, now time.Time) {
+	protocol, place := p.scope.of(object.Key)
+	if part, wanted := r.Protocol(protocol); wanted && part.Others && place == inside {
+		p.want(r, protocol, object, now)
+	}
+}
+
+func (p *page) want(r ledger.Replay, protocol string, object archive.Object, now time.Time) {
 	p.bytes += object.Size
 	p.cursors = append(p.cursors, ledger.Cursor{
 		CursorID: ledger.CursorID{Replay: r.ID, Key: object.Key}, Protocol: protocol, State: ledger.Pending,
 		ETag: object.ETag, Size: object.Size, StateChange: now,
 	})
+}
+
+// onlyNew leaves in a page of the second listing what has no cursor yet, or one whose page was cut off: it was made by
+// this listing, and nobody has claimed it. (Should clocks disagree, a message too many is sent, or one that got lost is
+// sent again with other lost work.)
+func (p *page) onlyNew(ctx context.Context, r ledger.Replay) error {
+	if r.Listing.Passes == 0 || len(p.cursors) == 0 {
+		return nil
+	}
+	known := make([]ledger.Cursor, len(p.cursors))
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(cursorReaders)
+	for i, c := range p.cursors {
+		group.Go(func() error {
+			var err error
+			if known[i], err = p.d.o.Ledger.Cursor(reading, c.CursorID); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return fmt.Errorf("reading the cursor of %s: %w", c.Key, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	fresh := p.cursors[:0]
+	p.bytes = 0
+	for i, c := range p.cursors {
+		switch k := known[i]; {
+		case k.Key == "" || k.State == ledger.Pending && k.Epoch == 0 && !k.StateChange.Before(r.Listing.Again):
+			fresh = append(fresh, c)
+			p.bytes += c.Size
+		case k.ETag != c.ETag:
+			if p.changed++; k.State == ledger.Finished {
+				p.d.o.Log.Warn("an object has changed after it was read; what came in is not counted", zap.String("replay", r.ID), zap.String("object", c.Key))
+			}
+		}
+	}
+	p.cursors = fresh
+	return nil
 }
 
 // enqueue writes the page down: cursors first, then tags, then messages, so that a message never comes before what it
@@ -223,10 +319,10 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 		listed = summary.Total().Objects
 	}
 	return p.d.update(ctx, before.ID, func(r *ledger.Replay) error {
-		if r.State != ledger.Starting || r.Listing.After != before.Listing.After || r.Listing.Done {
+		l := &r.Listing
+		if r.State != before.State || l.After != before.Listing.After || l.Passes != before.Listing.Passes || l.Done {
 			return errUnchanged // somebody else was faster, or it was cancelled
 		}
-		l := &r.Listing
 		r.Waits = "" // it gets on again
 		l.After = p.last
 		l.Objects += int64(len(p.cursors))
@@ -234,6 +330,8 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 		l.Unmatched += p.unmatched
 		l.Others += p.others
 		l.Outside += p.outside
+		l.Live += p.live
+		l.Changed += p.changed
 		if l.Sample == "" {
 			l.Sample = p.sample
 		}
@@ -241,9 +339,16 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 			if listed < l.Objects {
 				return fmt.Errorf("%d objects were listed and the ledger has %d: it has lost some", l.Objects, listed)
 			}
-			l.Done, l.Objects = true, listed
-			setState(r, ledger.Running)
-			p.d.o.Log.Info("everything is enqueued", zap.String("replay", r.ID), zap.Int64("objects", l.Objects), zap.Int64("bytes", l.Bytes))
+			l.Objects = listed
+			l.Passes++
+			if l.Done = l.Again.IsZero() || l.Passes > 1; !l.Done {
+				l.After = ""
+			}
+			if r.State == ledger.Starting {
+				setState(r, ledger.Running)
+			}
+			p.d.o.Log.Info("everything is enqueued", zap.String("replay", r.ID), zap.Int64("objects", l.Objects), zap.Int64("bytes", l.Bytes),
+				zap.Int64("live", l.Live), zap.Bool("again", !l.Done))
 		}
 		return nil
 	})

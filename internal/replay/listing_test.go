@@ -40,7 +40,7 @@ func TestListing(t *testing.T) {
 	}
 	size := s.cursor(r.ID, "logs/dns/1").Size
 	r = s.replay(r.ID)
-	want := ledger.Listing{After: "logs/zebra", Done: true, Objects: 4, Bytes: 4 * size, Unmatched: 2, Sample: "logs/README", Others: 1}
+	want := ledger.Listing{After: "logs/zebra", Done: true, Objects: 4, Bytes: 4 * size, Unmatched: 2, Sample: "logs/README", Others: 1, Passes: 1}
 	if r.State != ledger.Running || r.Listing != want {
 		t.Errorf("%s, listing %+v, want %+v", r.State, r.Listing, want)
 	}

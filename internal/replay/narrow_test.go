@@ -123,7 +123,7 @@ func TestDryRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := int64(len(`{"ts":"2026-01-02T03:04:05Z","q":""}` + "\n"))
-	if len(got.Protocols) != 1 || got.Protocols[0] != (replay.Extent{Protocol: "dns", Objects: 2, Bytes: 5*line + 2*3 + 3*5}) ||
+	if len(got.Protocols) != 1 || got.Protocols[0] != (replay.Extent{Protocol: "dns", Objects: 2, Bytes: 5*line + 2*3 + 3*5, Rule: ledger.RuleCutoff}) ||
 		got.Outside != 1 || got.Others != 1 || got.Unmatched != 1 || !got.Side {
 		t.Errorf("%+v", got)
 	}

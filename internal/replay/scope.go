@@ -53,6 +53,7 @@ type Extent struct {
 	Protocol string `json:"protocol"`
 	Objects  int64  `json:"objects"`
 	Bytes    int64  `json:"bytes"` // as stored
+	Rule     string `json:"rule"`  // by which a line of the archive counts: ledger.RuleAll or RuleCutoff
 }
 
 // DryRun is what a start would do.
@@ -61,19 +62,23 @@ type DryRun struct {
 	Outside   int64    `json:"outside"`   // objects that the narrowed replay would leave out
 	Others    int64    `json:"others"`    // objects of other protocols
 	Unmatched int64    `json:"unmatched"` // keys that fit no layout
+	Live      int64    `json:"live"`      // objects of later epochs, whose lines are counted live
 	Side      bool     `json:"side"`      // it would fill side generations, which are never promoted
 }
 
 // DryRun checks a start as Start does, lists the archive and counts, and writes nothing.
 func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
-	result := DryRun{Side: p.Narrow.Narrows()}
-	if err := p.check(); err != nil {
+	side, err := d.check(p)
+	result := DryRun{Side: side}
+	if err != nil {
 		return result, err
 	}
 	if err := d.checkArchive(ctx, p); err != nil {
 		return result, err
 	}
 	at := map[string]int{}
+	var of ledger.Replay
+	of.Live = d.o.Live != nil
 	for _, part := range p.Protocols {
 		name := part.Definition.Protocol
 		protocol, err := d.o.Ledger.Protocol(ctx, name)
@@ -84,7 +89,9 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 			return result, busy(protocol)
 		}
 		at[name] = len(result.Protocols)
-		result.Protocols = append(result.Protocols, Extent{Protocol: name})
+		rule := d.rule(p, part)
+		result.Protocols = append(result.Protocols, Extent{Protocol: name, Rule: rule})
+		of.Protocols = append(of.Protocols, ledger.ReplayProtocol{Name: name, Generation: protocol.Epoch + 1, Rule: rule, Others: of.Live && part.Others})
 	}
 	scope, err := newScope(p.Prefix, p.Layout, p.Narrow)
 	if err != nil {
@@ -103,6 +110,8 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 			result.Others++
 		case place == outside:
 			result.Outside++
+		case countedLive(of, of.Protocols[i], object.Key):
+			result.Live++
 		default:
 			result.Protocols[i].Objects++
 			result.Protocols[i].Bytes += object.Size
@@ -113,4 +122,14 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 
 func busy(p ledger.Protocol) error {
 	return fmt.Errorf("%w: %s by %s; see reprise status %[3]s, and wait for it or cancel it", ErrBusy, p.Name, p.Replay)
+}
+
+// countedLive reports whether an object is one that our archiver began after the replay's start: whatever is in it was
+// counted live in the replay's generation before it got there.
+func countedLive(r ledger.Replay, part ledger.ReplayProtocol, key string) bool {
+	if !r.Live || part.Others {
+		return false
+	}
+	epoch, ours := epochOf(key)
+	return ours && epoch >= part.Generation
 }

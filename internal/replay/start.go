@@ -25,7 +25,7 @@ var (
 // StartParams describe a replay.
 type StartParams struct {
 	Protocols []ProtocolParams
-	Cutoff    time.Time // the last instant that counts; zero: now
+	Cutoff    time.Time // the last instant that counts; zero: now. Beside a live side one in the past fills a side generation
 	Prefix    string    // of the archive's keys
 	Layout    string    // how a key names its protocol (archive.ParseLayout)
 	Tags      string    // archive.TagsAll, TagsFinal or TagsOff
@@ -39,6 +39,7 @@ type StartParams struct {
 type ProtocolParams struct {
 	Definition stats.Definition
 	Rejects    float64 // the share of bad lines above which an object is FAILED; 1: never
+	Others     bool    // its archive is written by others, beside a live side
 }
 
 // Start opens a replay: in one transaction over all protocols the epoch is raised, a fresh generation opened with its
@@ -48,7 +49,8 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 	p.Protocols = slices.SortedFunc(slices.Values(p.Protocols), func(a, b ProtocolParams) int {
 		return strings.Compare(a.Definition.Protocol, b.Definition.Protocol)
 	})
-	if err := p.check(); err != nil {
+	side, err := d.check(p)
+	if err != nil {
 		return ledger.Replay{}, err
 	}
 	if err := d.checkArchive(ctx, p); err != nil {
@@ -56,7 +58,7 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 	}
 	for {
 		now := time.Now().UTC()
-		w, err := d.open(ctx, p, now)
+		w, err := d.open(ctx, p, side, now)
 		if err != nil {
 			return ledger.Replay{}, err
 		}
@@ -83,9 +85,23 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 // maxProtocols is how many a replay may have: each is two records of the transaction that opens it, itself is one.
 const maxProtocols = (ledger.MaxWrite - 1) / 2
 
+// check is StartParams.check, and tells whether the replay is to fill side generations: it is of a part of the archive,
+// or, where everything is counted live, of a part of the time.
+func (d *Driver) check(p StartParams) (side bool, err error) {
+	side = p.Narrow.Narrows()
+	if d.o.Live != nil && !p.Cutoff.IsZero() {
+		if !p.Cutoff.Before(time.Now()) {
+			return side, fmt.Errorf("%w: beside a live side what comes from now on is counted live, so a cutoff lies in the past, or is left out; %s lies ahead",
+				ErrNarrow, p.Cutoff.Format(time.RFC3339))
+		}
+		side = true
+	}
+	return side, p.check(side)
+}
+
 // check refuses what no state of the ledger could make right. A definition that does not compile would be opened, and
 // every worker would leave it to another for ever.
-func (p StartParams) check() error {
+func (p StartParams) check(side bool) error {
 	if err := p.checkNarrow(); err != nil {
 		return err
 	}
@@ -95,9 +111,9 @@ func (p StartParams) check() error {
 		}
 	}
 	switch {
-	case len(p.Gates) > 0 && (p.Narrow.Narrows() || p.Immediate):
+	case len(p.Gates) > 0 && (side || p.Immediate):
 		return fmt.Errorf("%w: a side generation is never promoted, and one that serves at once cannot be held back", ErrGate)
-	case p.Immediate && p.Narrow.Narrows():
+	case p.Immediate && side:
 		return fmt.Errorf("%w: a side generation never serves, so not at once either", ErrNarrow)
 	case p.FoldEvery < 0:
 		return fmt.Errorf("folding every %v: use a time above 0, or 0 for the last fold alone", p.FoldEvery)
@@ -138,15 +154,19 @@ func (p StartParams) checkNarrow() error {
 }
 
 // open makes the records of a new replay.
-func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger.Writes, error) {
+func (d *Driver) open(ctx context.Context, p StartParams, side bool, now time.Time) (ledger.Writes, error) {
 	var w ledger.Writes
 	r := ledger.Replay{
 		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting, Cutoff: p.Cutoff.UTC(),
 		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Gates: p.Gates,
-		Immediate: p.Immediate, FoldEvery: p.FoldEvery, Created: now, Changed: now,
+		Immediate: p.Immediate, FoldEvery: p.FoldEvery, Created: now, Changed: now, Live: d.o.Live != nil, Side: side,
 	}
 	if p.Cutoff.IsZero() {
 		r.Cutoff = now
+	}
+	if d.o.Live != nil && !side && slices.ContainsFunc(p.Protocols, func(p ProtocolParams) bool { return p.Others }) {
+		r.Cutoff = now.Add(d.o.Live.Settle)
+		r.Listing.Again = r.Cutoff.Add(d.o.Live.Late)
 	}
 	for _, part := range p.Protocols {
 		name := part.Definition.Protocol
@@ -159,7 +179,7 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 		}
 		protocol.Epoch++
 		protocol.Replay = r.ID
-		if !p.Narrow.Narrows() {
+		if !side {
 			protocol.Gens = append(protocol.Gens, protocol.Epoch)
 			protocol.Building, protocol.Cutoff = protocol.Epoch, r.Cutoff
 		}
@@ -167,16 +187,28 @@ func (d *Driver) open(ctx context.Context, p StartParams, now time.Time) (ledger
 			protocol = serve(protocol, protocol.Epoch)
 		}
 		w.Protocols = append(w.Protocols, protocol)
-		w.Generations = append(w.Generations, ledger.Generation{
+		generation := ledger.Generation{
 			Protocol: name, Number: protocol.Epoch, Definition: part.Definition.Encode(), Hash: part.Definition.Hash(),
-			Replay: r.ID, Side: p.Narrow.Narrows(), Created: now,
-		})
-		r.Protocols = append(r.Protocols, ledger.ReplayProtocol{
-			Name: name, Generation: protocol.Epoch, Rule: ledger.RuleCutoff, Rejects: part.Rejects,
-		})
+			Replay: r.ID, Side: side, Created: now,
+		}
+		of := ledger.ReplayProtocol{Name: name, Generation: protocol.Epoch, Rule: d.rule(p, part), Rejects: part.Rejects}
+		if of.Others = d.o.Live != nil && part.Others; of.Others && !side {
+			generation.Cutoff = r.Cutoff
+		}
+		w.Generations = append(w.Generations, generation)
+		r.Protocols = append(r.Protocols, of)
 	}
 	w.Replays = []ledger.Replay{r}
 	return w, nil
+}
+
+// rule says how the replay and the live side share the lines of a protocol: by the epoch of the archive's objects where
+// our archiver wrote them, so that every line in those of an earlier one counts; by the line's own time otherwise.
+func (d *Driver) rule(p StartParams, part ProtocolParams) string {
+	if d.o.Live != nil && !part.Others && p.Cutoff.IsZero() {
+		return ledger.RuleAll
+	}
+	return ledger.RuleCutoff
 }
 
 // checkArchive refuses a replay that would put an empty generation in the place of a full one: each protocol must have

@@ -30,6 +30,7 @@ type Status struct {
 	Queue          queue.Counts     `json:"queue"`
 	DeadLetters    int64            `json:"dead_letters"`
 	Accepted       int64            `json:"accepted_failed"`
+	Live           *StatusLive      `json:"live,omitempty"` // nil without a live side
 }
 
 // StatusObjects sorts the objects by state.
@@ -42,6 +43,8 @@ type StatusObjects struct {
 	Failed     int64 `json:"failed"`
 	Unmatched  int64 `json:"unmatched"`
 	Others     int64 `json:"others"`
+	Live       int64 `json:"live,omitempty"`    // archived after the start, and counted live
+	Changed    int64 `json:"changed,omitempty"` // found with another content by the second listing
 }
 
 // StatusBytes are stored bytes.
@@ -75,7 +78,12 @@ func (d *Driver) Status(ctx context.Context, id string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("reading replay %s: %w", id, err)
 	}
-	return d.status(ctx, r)
+	s, err := d.status(ctx, r)
+	if err != nil {
+		return s, err
+	}
+	s.Live, err = d.statusLive(ctx, r)
+	return s, err
 }
 
 func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
@@ -97,6 +105,7 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 			Pending: sum.Objects[ledger.Pending].Objects, Processing: sum.Objects[ledger.Processing].Objects,
 			Finished: sum.Objects[ledger.Finished].Objects, Failed: sum.Objects[ledger.Failed].Objects,
 			Unmatched: r.Listing.Unmatched, Others: r.Listing.Others,
+			Live: r.Listing.Live, Changed: r.Listing.Changed,
 		},
 		Lines: counting.Accounts,
 		Bytes: StatusBytes{Listed: total.Size, Read: total.Consumed},

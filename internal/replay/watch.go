@@ -94,12 +94,31 @@ func (d *Driver) step(ctx context.Context, r ledger.Replay, turn time.Duration) 
 		}
 		return more, err
 	case ledger.Running:
-		return false, d.tryFold(ctx, r)
+		return d.stepRunning(ctx, r, turn)
 	case ledger.Folding:
 		return false, d.tryFinish(ctx, r)
 	default:
 		return false, nil
 	}
+}
+
+// stepRunning lists the archive for the second time where that is due, and folds.
+func (d *Driver) stepRunning(ctx context.Context, r ledger.Replay, turn time.Duration) (more bool, err error) {
+	if toList(r) {
+		if more, err = d.list(ctx, r.ID, turn, nil); err != nil || more {
+			return more, err
+		}
+		if r, err = d.o.Ledger.Replay(ctx, r.ID); err != nil {
+			return false, fmt.Errorf("reading replay: %w", err)
+		}
+		if r.State != ledger.Running {
+			return false, nil
+		}
+		if err := d.lease(ctx, r.ID); err != nil { // the listing has let go of it
+			return false, err
+		}
+	}
+	return false, d.tryFold(ctx, r)
 }
 
 // wait keeps in the replay what its finish waits for, in words, where that has changed.
