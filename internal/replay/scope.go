@@ -130,6 +130,6 @@ func countedLive(r ledger.Replay, part ledger.ReplayProtocol, key string) bool {
 	if !r.Live || part.Others {
 		return false
 	}
-	epoch, ours := epochOf(key)
+	epoch, ours := archive.EpochOf(key)
 	return ours && epoch >= part.Generation
 }
