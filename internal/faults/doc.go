@@ -4,6 +4,7 @@
 //	plan := faults.Random(seed, faults.Rates{Before: 0.05, Reply: 0.05, Lose: 0.05, Repeat: 0.1})
 //	q := faults.Queue(real, plan)
 //	l := faults.Ledger(real, plan)
+//	e := faults.Entries(real, plan)
 //
 // A [Plan] decides call by call. [Random] draws from a seed, which a test prints; [Cut] lets one call fail, chosen by its
 // number, and [At] by its name and number, so that a test goes through every point at which a crash can happen: [Count]
