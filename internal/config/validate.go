@@ -181,16 +181,27 @@ func (v *validator) live(c Config) {
 	}
 }
 
-// objectNames: the archiver fills the layout in, so that a replay finds the protocol in what it has written.
+// objectNames: the archiver fills the layout in, and a replay must find in the key what it has put there.
 func (v *validator) objectNames(c Config) {
 	layout, err := archive.ParseLayout(c.Archive.Layout)
 	if err != nil {
 		return // an error of its own
 	}
-	for _, name := range c.Protocols() {
-		if !c.Protocol[name].Others() && !strings.Contains(layout.String(), "{rest}") {
-			v.fail("archive.layout", "%q has no {rest}, where the archiver puts the name of an object; add it, or write archived_by: others below protocols.%s if another program archives it",
-				c.Archive.Layout, name)
+	const epoch = 1
+	name := archive.ObjectName(epoch, "01J00000000000000000000000")
+	for _, protocol := range c.Protocols() {
+		if c.Protocol[protocol].Others() {
+			continue
+		}
+		key, err := layout.Key(protocol, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), name)
+		if err == nil {
+			if found, ok := archive.EpochOf(key); !ok || found != epoch {
+				err = fmt.Errorf("layout %q: key %q hides the name that the archiver gives an object", c.Archive.Layout, key)
+			}
+		}
+		if err != nil {
+			v.fail("archive.layout", "%v; with a live side Reprise archives the entries of %s itself: use a layout such as {protocol}/{rest}, or write archived_by: others below protocols.%[2]s",
+				err, protocol)
 			return
 		}
 	}
