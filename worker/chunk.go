@@ -29,6 +29,7 @@ type chunk struct {
 	part    ledger.ReplayProtocol
 	tally   *stats.Tally
 	lines   *archive.Lines
+	first   int64         // what the tally takes for the number of the object's line 0
 	commit  ledger.Commit // what the next commit says, but for the position
 	sealed  int64         // the line up to which partials are in segments
 	from    int64         // the line of the last commit
@@ -44,7 +45,7 @@ func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *st
 	if err != nil {
 		return fmt.Errorf("counting %s: %w", j.task.Key, err)
 	}
-	c := &chunk{job: j, part: part, tally: tally, from: j.cursor.Line}
+	c := &chunk{job: j, part: part, tally: tally, from: j.cursor.Line, first: firstNumber(j.task.Key)}
 	if err := c.resume(); err != nil {
 		return err
 	}
@@ -171,6 +172,15 @@ func (c *chunk) read(ctx context.Context, budget time.Duration) error {
 	}
 }
 
+// firstNumber is the number of an object's first line to the tally. Line 0 may be a header, or begin with a byte order
+// mark; in an object of our own archiver it is an entry like any other, and has been counted live as line 1.
+func firstNumber(key string) int64 {
+	if _, ours := archive.EpochOf(key); ours {
+		return 1
+	}
+	return 0
+}
+
 // nanos is an instant as the tally compares it: what lies beyond the range of its integers is before or after all lines.
 func nanos(t time.Time) int64 {
 	switch {
@@ -190,7 +200,7 @@ func (c *chunk) count(line archive.Line) {
 	a.Bytes += int64(len(line.Bytes)) + 1
 	outcome, reason := stats.Rejected, errTooLong
 	if !line.TooLong {
-		outcome, reason = c.tally.Line(line.Number, line.Bytes)
+		outcome, reason = c.tally.Line(c.first+line.Number, line.Bytes)
 	}
 	switch outcome {
 	case stats.Blank:
