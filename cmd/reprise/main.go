@@ -39,6 +39,9 @@ type commands struct {
 	Start     startCommand    `cmd:"" help:"Start a replay: open fresh statistics, list the archive, enqueue its objects. Prints the replay's id."`
 	Work      workCommand     `cmd:"" help:"Run workers until stopped."`
 	Watch     watchCommand    `cmd:"" help:"Run the watcher until stopped: it folds, finishes, and brings back what got stuck."`
+	Live      liveCommand     `cmd:"" help:"Count the lines of the incoming table as they come, until stopped."`
+	Archive   archiveCommand  `cmd:"" help:"Move what is counted from the incoming table to the archive, until stopped."`
+	Ingest    ingestCommand   `cmd:"" help:"Put lines into the incoming table, each as an entry of its own; those that are none of the protocol's are told and left out."`
 	Run       runCommand      `cmd:"" help:"Run all roles in one process."`
 	Status    statusCommand   `cmd:"" help:"Show how far replays are, and what they wait for."`
 	List      listCommand     `cmd:"" help:"List the protocols with their generations, and the replays."`

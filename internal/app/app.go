@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/entries"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 	"github.com/seed-56345083/reprise/queue"
@@ -37,9 +38,10 @@ type backend struct {
 	dead      queue.Queue
 	ledger    ledger.Ledger
 	archive   archive.Archive
-	retention time.Duration  // that the work queue keeps a message; 0: for ever
-	report    time.Duration  // between two times that a worker stores its progress: rates are shown from it
-	closers   []func() error // what close undoes, in order of opening
+	entries   entries.Entries // nil where the backend has none
+	retention time.Duration   // that the work queue keeps a message; 0: for ever
+	report    time.Duration   // between two times that a worker stores its progress: rates are shown from it
+	closers   []func() error  // what close undoes, in order of opening
 }
 
 // Open opens the backend that the configuration names. What it opened is closed again when it fails. version is told to

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive/dirarchive"
 	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/entries/sqliteentries"
 	"github.com/seed-56345083/reprise/internal/ledger/sqliteledger"
 	"github.com/seed-56345083/reprise/queue"
 	"github.com/seed-56345083/reprise/queue/sqlitequeue"
@@ -39,6 +40,9 @@ func (b *backend) openLocal(ctx context.Context, c config.Local) error {
 	}
 	b.ledger = l
 	b.onClose(l.Close)
+	if b.entries, err = sqliteentries.Open(ctx, l); err != nil {
+		return fmt.Errorf("local.dir: %w", err)
+	}
 	q, err := b.openQueue(ctx, dir, workQueue, deadLetterQueue)
 	if err != nil {
 		return err

@@ -176,7 +176,7 @@ func TestVariableErrors(t *testing.T) {
 		{"REPRISE_WORKER_SLOTS=0", "REPRISE_WORKER_SLOTS: worker.slots: 0 is out of range; use 1 to 1024"},
 		{"REPRISE_BACKEND=aws", `reprise.yaml: aws.bucket: "" is no bucket; name the one that has the archive`},
 		{"REPRISE_LIVE=all", `REPRISE_LIVE: live: "all" is not known; write none, or a map of settings, which may be empty: {}`},
-		{"REPRISE_LIVE_SLOTS=0", "REPRISE_LIVE_SLOTS: live.slots: 0 is out of range; use 1 to 256"},
+		{"REPRISE_LIVE_SLOTS=0", "REPRISE_LIVE_SLOTS: live.slots: 0 is out of range; use 1 to 100"},
 		{"REPRISE_LIVE_SLOT=3", "REPRISE_LIVE_SLOT: is no key; did you mean REPRISE_LIVE_SLOTS?"},
 		{"REPRISE_ARCHIVER_KEEP_ENTRIES=1h", "REPRISE_ARCHIVER_KEEP_ENTRIES: archiver.keep_entries: 1h is out of range; use 48h to 87600h"},
 	} {

@@ -28,7 +28,7 @@ type Live struct {
 	Settle time.Duration `yaml:"settle"` // that a cutoff lies ahead, for archives that others write, 1 s to 1 h
 	Late   time.Duration `yaml:"late"`   // after the cutoff their archive is listed again, 1 s to 1 day
 	Drain  time.Duration `yaml:"drain"`  // that a start waits for what is in flight, 1 s to 1 day
-	Slots  int           `yaml:"slots"`  // parts that the rows counted live are spread over, 1 to 256
+	Slots  int           `yaml:"slots"`  // parts that the rows counted live are spread over, 1 to 100
 }
 
 // Archiver says when counted lines move to the archive.

@@ -28,7 +28,7 @@ const (
 	maxRate       = 1_000_000
 
 	maxSettle      = time.Hour
-	maxLiveSlots   = 256
+	maxLiveSlots   = 100
 	minObject      = Bytes(64 << 10)
 	maxObject      = Bytes(256 << 20)
 	minKeepEntries = 48 * time.Hour // longer than a stream remembers (24 h), or a record read late would put an entry back
