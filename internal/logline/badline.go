@@ -1,14 +1,20 @@
 package logline
 
-// BadLine says why a line is no record of its format. There is one value per reason, made once: refusing a line
-// allocates nothing, and two refusals have the same reason exactly when the pointers are equal.
+// BadLine says why a line is no record of its format. There is one value per reason, made once (for a Go consumer, once
+// for each parser): refusing a line allocates nothing. errors.Is compares reasons.
 type BadLine struct {
-	// Reason is a short static text that holds nothing of the line, fit for a sample or a metric's label.
+	// Reason is a short static text that holds nothing of the line, fit for a sample. A Go consumer chooses its own.
 	Reason string
 }
 
 // Error returns the reason.
 func (b *BadLine) Error() string { return b.Reason }
+
+// Is reports whether target is a BadLine of the same reason.
+func (b *BadLine) Is(target error) bool {
+	other, ok := target.(*BadLine)
+	return ok && other.Reason == b.Reason
+}
 
 // What can be wrong with a line of any format.
 var (

@@ -3,7 +3,7 @@
 //
 // A [Parser] is compiled once from a [Format] and the list of wanted fields; [Parser.Parse] then walks once over the
 // bytes of a line, checks the whole of it for structure, and hands out views into it. A [TimeParser] is compiled
-// from a layout in the same way.
+// from a layout in the same way. Lines of format go are parsed by a [Consumer] that somebody else wrote and registered.
 //
 // # What it promises
 //
@@ -12,8 +12,8 @@
 //   - Whether a line is refused depends on the line and the format alone, never on the wanted fields: a new
 //     statistic cannot change which lines count.
 //   - JSON is refused exactly where encoding/json refuses it, or where the value is no object.
-//   - Whatever the bytes are, nothing panics, and text is handed out as valid UTF-8.
-//   - Everything is pure: no I/O, no clock, no time zone of the machine. What is kept between lines are buffers, and what
+//   - Whatever the bytes are, nothing panics, and text is handed out as valid UTF-8. A panic of a consumer becomes a bad line.
+//   - Everything is pure, consumers excepted, which have to be by their contract: no I/O, no clock, no time zone of the machine. What is kept between lines are buffers, and what
 //     the last lines were like, on which nothing but speed depends.
 //
 // # What it does not
@@ -25,6 +25,6 @@
 //
 // A Parser belongs to one goroutine, a TimeParser may be shared. Values are valid until the next call of Parse.
 // NewParser and NewTimeParser fail with a text for whoever wrote the configuration. Parse fails with [ErrBlank] for
-// a line that is no record, or a [*BadLine], whose reason is static and holds nothing of the line; both concern this
-// line only.
+// a line that is no record, or a [*BadLine], whose reason is static and holds nothing of the line (of a consumer: is short,
+// and what the consumer says); both concern this line only.
 package logline

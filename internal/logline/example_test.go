@@ -49,7 +49,7 @@ func ExampleFormat_Validate() {
 	fmt.Println(logline.Format{Name: "csv"}.Validate())
 	fmt.Println(logline.Format{Name: "json", Pattern: ".*"}.Validate())
 	// Output:
-	// format: "yaml" is not known; use one of json, logfmt, tsv, csv, regex, combined
+	// format: "yaml" is not known; use one of json, logfmt, tsv, csv, regex, combined, go
 	// columns: missing; format csv needs the name of every column, left to right
 	// pattern: only for regex; remove it from format json
 }

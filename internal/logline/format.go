@@ -11,7 +11,7 @@ import (
 // Format says how the lines of one protocol are written. The zero value is not valid. Its JSON form is part of a
 // generation's definition, so a field must keep its name and meaning.
 type Format struct {
-	// Name is json, logfmt, tsv, csv, regex or combined.
+	// Name is json, logfmt, tsv, csv, regex, combined or go.
 	Name string `json:"name"`
 	// Columns names the columns of tsv and csv, left to right; required there.
 	Columns []string `json:"columns,omitempty"`
@@ -21,6 +21,9 @@ type Format struct {
 	Comment string `json:"comment,omitempty"`
 	// Pattern is the expression of regex: Go syntax, matched against the whole line, each field a named group.
 	Pattern string `json:"pattern,omitempty"`
+	// Consumer names the Go consumer of go, Version the version of it; both required there. See ConsumerVersion.
+	Consumer string `json:"consumer,omitempty"`
+	Version  string `json:"version,omitempty"`
 }
 
 // ErrBlank says that the line is no record: it is empty or white space only, a comment, or the header. It has a
@@ -35,10 +38,11 @@ const (
 	formatCSV      = "csv"
 	formatRegex    = "regex"
 	formatCombined = "combined"
+	formatGo       = "go"
 )
 
 // Validate reports the first thing that is wrong with the format. The text begins with the key to change and says
-// what to do about it.
+// what to do about it. A consumer that this program does not have is ErrConsumer.
 func (f Format) Validate() error {
 	if err := f.validateName(); err != nil {
 		return err
@@ -52,12 +56,14 @@ func (f Format) Validate() error {
 	case formatRegex:
 		_, err := compilePattern(f.Pattern)
 		return err
+	case formatGo:
+		return f.validateConsumer()
 	}
 	return nil
 }
 
 func (f Format) validateName() error {
-	known := []string{formatJSON, formatLogfmt, formatTSV, formatCSV, formatRegex, formatCombined}
+	known := []string{formatJSON, formatLogfmt, formatTSV, formatCSV, formatRegex, formatCombined, formatGo}
 	switch {
 	case f.Name == "":
 		return fmt.Errorf("format: missing; set it to one of %s", strings.Join(known, ", "))
@@ -78,10 +84,22 @@ func (f Format) validateForeign() error {
 		{"header", "tsv and csv", f.Header, delimited},
 		{"comment", "tsv and csv", f.Comment != "", delimited},
 		{"pattern", "regex", f.Pattern != "", f.Name == formatRegex},
+		{"consumer", "go", f.Consumer != "", f.Name == formatGo},
+		{"version", "go", f.Version != "", f.Name == formatGo},
 	} {
 		if s.set && !s.taken {
 			return fmt.Errorf("%s: only for %s; remove it from format %s", s.key, s.owners, f.Name)
 		}
+	}
+	return nil
+}
+
+func (f Format) validateConsumer() error {
+	if f.Consumer == "" {
+		return errors.New("consumer: missing; format go needs the name under which the program registers the consumer of the lines")
+	}
+	if _, err := findConsumer(f.Consumer, f.Version); err != nil {
+		return fmt.Errorf("consumer: %w", err)
 	}
 	return nil
 }

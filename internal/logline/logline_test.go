@@ -174,7 +174,7 @@ func TestNewParserRefuses(t *testing.T) {
 		{"combined", Format{Name: "combined"}, "ip", `field "ip": format combined does not have it; there are remote_addr, user, time, method, path, status, bytes, referer, user_agent`},
 		{"no name", Format{Name: "json"}, "", `field: number 1 has no name`},
 		{"no UTF-8", Format{Name: "json"}, "a\xff", `field "a\xff": not UTF-8, no line can have it`},
-		{"format", Format{Name: "xml"}, "a", `format: "xml" is not known; use one of json, logfmt, tsv, csv, regex, combined`},
+		{"format", Format{Name: "xml"}, "a", `format: "xml" is not known; use one of json, logfmt, tsv, csv, regex, combined, go`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

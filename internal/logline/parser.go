@@ -30,8 +30,8 @@ type fieldCopy struct{ to, from int }
 // NewParser compiles a parser of f for the wanted fields; Parse hands their values out in the same order. A field
 // may be asked for more than once.
 //
-// It fails when f is not valid, when a field has no name or is not UTF-8, and when lines of tsv, csv, regex or
-// combined cannot have the field: the error names it and lists what there is.
+// It fails when f is not valid, when a field has no name or is not UTF-8, and when lines of tsv, csv, regex, combined or
+// of a Go consumer cannot have the field: the error names it and lists what there is.
 func NewParser(f Format, fields []string) (*Parser, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
@@ -79,6 +79,8 @@ func newReader(f Format, wanted []want) (reader, error) {
 		return newCSVReader(f.Columns, wanted)
 	case formatRegex:
 		return newRegexReader(f.Pattern, wanted)
+	case formatGo:
+		return newConsumerReader(f, wanted)
 	default:
 		return newCombinedReader(wanted)
 	}
@@ -132,6 +134,9 @@ func (p *Parser) Parse(number int64, line []byte, values []Value) error {
 	}
 	clear(values)
 	if bad := p.reader.read(line, values); bad != nil {
+		if bad == badUnrecord {
+			return ErrBlank
+		}
 		return bad
 	}
 	for _, c := range p.copies {

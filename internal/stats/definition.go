@@ -23,7 +23,7 @@ const MaxStatistics = 99
 const DefaultMaxLine = 1 << 20
 
 // ErrVersion says that a definition was made for another version of the aggregator, or for a Go consumer that this
-// program does not have. Who meets it must not count for that generation.
+// program does not have, or has in other versions. Who meets it must not count for that generation.
 var ErrVersion = errors.New("definition is of another version")
 
 // Definition is everything that decides which rows a protocol's lines give. A generation keeps it as text.
@@ -37,10 +37,8 @@ type Definition struct {
 	// MaxLine is the longest line in bytes, without its newline; 0 means DefaultMaxLine.
 	MaxLine int         `json:"max_line,omitempty"`
 	Stats   []Statistic `json:"stats"`
-	// Aggregator is the Version that the definition was made for; 0 means this one.
+	// Aggregator is the Version that the definition was made for; 0 means this one. That of a Go consumer is in Format.
 	Aggregator int `json:"aggregator"`
-	// Consumer is the version of a Go consumer, empty for the formats of logline.
-	Consumer string `json:"consumer,omitempty"`
 }
 
 // Statistic is one named aggregation.

@@ -116,7 +116,8 @@ func TestCompileErrors(t *testing.T) {
 		{edit(func(d *stats.Definition) { d.Layout = "yesterday" }), "protocol web: layout: "},
 		{edit(func(d *stats.Definition) { d.Format = logline.Format{Name: "tsv", Columns: []string{"x"}} }), `field "ts"`},
 		{edit(func(d *stats.Definition) { d.Aggregator = 7 }), "needs aggregator 7"},
-		{edit(func(d *stats.Definition) { d.Consumer = "v3" }), "needs the Go consumer v3"},
+		{edit(func(d *stats.Definition) { d.Format = logline.Format{Name: "go"} }), "protocol web: format: consumer: missing"},
+		{edit(func(d *stats.Definition) { d.Format = logline.Format{Name: "go", Consumer: "weather", Version: "3"} }), `does not have the Go consumer "weather"`},
 	}
 	for _, test := range tests {
 		_, err := stats.Compile(test.d)
@@ -124,7 +125,7 @@ func TestCompileErrors(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", test.d.Encode(), err, test.want)
 			continue
 		}
-		if version := test.d.Aggregator > 0 || test.d.Consumer != ""; version != errors.Is(err, stats.ErrVersion) {
+		if version := test.d.Aggregator > 0 || test.d.Format.Consumer != ""; version != errors.Is(err, stats.ErrVersion) {
 			t.Errorf("%v: ErrVersion is %v", err, !version)
 		}
 	}

@@ -53,21 +53,26 @@ const bytesSlot = 0
 
 // Compile checks a definition and compiles it. Its errors name the protocol, the statistic and the key, and say what
 // to do.
-func Compile(d Definition) (*Program, error) {
+func Compile(d Definition) (*Program, error) { return compile(d, false) }
+
+// CompileRows is Compile for those who read and merge rows and count no lines: the Go consumer that counted them need not
+// be in this program, or may be of another version by now. Without it NewTally fails with ErrVersion.
+func CompileRows(d Definition) (*Program, error) { return compile(d, true) }
+
+func compile(d Definition, rows bool) (*Program, error) {
 	p := &Program{def: d, byName: make(map[string]int)}
-	if err := p.compile(); err != nil {
+	if err := p.compile(rows); err != nil {
 		return nil, fmt.Errorf("protocol %s: %w", d.Protocol, err)
 	}
 	return p, nil
 }
 
-func (p *Program) compile() error {
+// compile compiles a definition. rows says that no line will be counted, so that a consumer may be missing.
+func (p *Program) compile(rows bool) error {
 	d := p.def
 	switch {
 	case d.Aggregator != 0 && d.Aggregator != Version:
 		return fmt.Errorf("%w: it needs aggregator %d, this program has %d; use the release that has it", ErrVersion, d.Aggregator, Version)
-	case d.Consumer != "":
-		return fmt.Errorf("%w: it needs the Go consumer %s, which this program does not have", ErrVersion, d.Consumer)
 	case !plainName(d.Protocol):
 		return fmt.Errorf("name %q: use letters, digits, '_', '-' and '.'", d.Protocol)
 	case d.MaxLine < 0:
@@ -80,8 +85,13 @@ func (p *Program) compile() error {
 	if p.maxLine = d.MaxLine; p.maxLine == 0 {
 		p.maxLine = DefaultMaxLine
 	}
-	if err := d.Format.Validate(); err != nil {
-		return fmt.Errorf("format: %w", err)
+	formatErr := d.Format.Validate()
+	missing := errors.Is(formatErr, logline.ErrConsumer)
+	switch {
+	case missing && !rows:
+		return fmt.Errorf("%w: format: %w", ErrVersion, formatErr)
+	case formatErr != nil && !missing:
+		return fmt.Errorf("format: %w", formatErr)
 	}
 	if err := p.compileTime(); err != nil {
 		return err
@@ -91,11 +101,21 @@ func (p *Program) compile() error {
 			return fmt.Errorf("statistic %s: %w", s.Name, err)
 		}
 	}
-	if _, err := logline.NewParser(d.Format, p.fields); err != nil {
-		return err
-	}
 	p.shape = p.shapeOf()
-	return nil
+	if missing {
+		return nil
+	}
+	_, err := p.newParser()
+	return err
+}
+
+// newParser makes a parser of the program's fields, for one goroutine.
+func (p *Program) newParser() (*logline.Parser, error) {
+	parser, err := logline.NewParser(p.def.Format, p.fields)
+	if errors.Is(err, logline.ErrConsumer) {
+		err = fmt.Errorf("%w: format: %w", ErrVersion, err)
+	}
+	return parser, err
 }
 
 func (p *Program) compileTime() error {

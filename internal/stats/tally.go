@@ -23,7 +23,8 @@ type Tally struct {
 	length []byte // @bytes as text
 }
 
-// NewTally makes a tally with an empty partial.
+// NewTally makes a tally with an empty partial. It fails where the program was compiled for rows alone and the definition's
+// Go consumer is missing (ErrVersion), and where the consumer's author made a mistake.
 func (p *Program) NewTally(rule Rule) (*Tally, error) {
 	t := &Tally{
 		prog: p, rule: rule, part: p.NewPartial(),
@@ -31,7 +32,7 @@ func (p *Program) NewTally(rule Rule) (*Tally, error) {
 		wheres: make([]*chooser, len(p.stats)),
 	}
 	var err error
-	if t.parser, err = logline.NewParser(p.def.Format, p.fields); err != nil {
+	if t.parser, err = p.newParser(); err != nil {
 		return nil, fmt.Errorf("protocol %s: %w", p.def.Protocol, err)
 	}
 	if t.times, err = logline.NewTimeReader(p.layout); err != nil {
