@@ -30,8 +30,17 @@ const backlogLimit = 100_000
 
 // statusLive asks the live side; nil where the replay, or this process, has none.
 func (d *Driver) statusLive(ctx context.Context, r ledger.Replay) (*StatusLive, error) {
-	if !r.Live || d.o.Live == nil {
+	if !r.Live {
 		return nil, nil //nolint:nilnil // no live side is an answer
+	}
+	return d.StatusLive(ctx, r.Protocols)
+}
+
+// StatusLive tells how far the live side is with some protocols, of which the names are taken, and the generations where
+// older batches are to be told; nil where this process has none.
+func (d *Driver) StatusLive(ctx context.Context, protocols []ledger.ReplayProtocol) (*StatusLive, error) {
+	if d.o.Live == nil {
+		return nil, nil //nolint:nilnil // as above
 	}
 	var s StatusLive
 	checkpoints, err := d.o.Live.Entries.Checkpoints(ctx)
@@ -51,7 +60,7 @@ func (d *Driver) statusLive(ctx context.Context, r ledger.Replay) (*StatusLive, 
 			s.LagSeconds = &lag
 		}
 	}
-	for _, part := range r.Protocols {
+	for _, part := range protocols {
 		p := StatusLiveProtocol{Protocol: part.Name}
 		if p.Backlog, err = d.o.Live.Entries.Backlog(ctx, part.Name, backlogLimit); err != nil {
 			return nil, fmt.Errorf("counting the entries of %s that are not archived: %w", part.Name, err)
