@@ -109,6 +109,7 @@ type Protocol struct {
 	Header     bool        `yaml:"header"`
 	Comment    string      `yaml:"comment"`
 	Pattern    string      `yaml:"pattern"`
+	Consumer   string      `yaml:"consumer"`
 	Timestamp  string      `yaml:"timestamp"` // empty: the format's own
 	Layout     string      `yaml:"layout"`    // of the timestamp; empty: the format's own
 	MaxLine    Bytes       `yaml:"max_line"`  // 64 B to 64 MiB; 0: stats.DefaultMaxLine
@@ -195,7 +196,10 @@ func (c Config) Definition(protocol string) stats.Definition {
 }
 
 func (p Protocol) format() logline.Format {
-	return logline.Format{Name: p.Format, Columns: p.Columns, Header: p.Header, Comment: p.Comment, Pattern: p.Pattern}
+	return logline.Format{
+		Name: p.Format, Columns: p.Columns, Header: p.Header, Comment: p.Comment, Pattern: p.Pattern,
+		Consumer: p.Consumer, Version: logline.ConsumerVersion(p.Consumer),
+	}
 }
 
 func (s Statistic) definition() stats.Statistic {
