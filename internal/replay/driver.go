@@ -44,6 +44,7 @@ type Driver struct {
 	restShare    time.Duration // a factor
 	listTurn     time.Duration
 	drainPoll    time.Duration
+	countedKeys  int
 
 	fold struct { // whose parts were sent last, and when
 		name string
@@ -87,7 +88,7 @@ func New(o Options) (*Driver, error) {
 		o.Log = zap.NewNop()
 	}
 	return &Driver{
-		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn, drainPoll: drainPoll,
+		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn, drainPoll: drainPoll, countedKeys: countedKeys,
 		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{}, asked: map[string]rest{},
 	}, nil
 }

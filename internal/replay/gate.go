@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"regexp"
 	"slices"
 	"strconv"
@@ -108,14 +109,61 @@ func (d *Driver) checkGate(ctx context.Context, g gate, r ledger.Replay, part le
 	return "", nil
 }
 
-// countRows counts a statistic's rows in one generation, without holding them.
+// countedKeys is how many keys of live rows a count holds at once, some 20 MB; a count of more takes several passes.
+const countedKeys = 1 << 20
+
+// countRows counts a statistic's rows in one generation, as they are merged: a row of the base may stand in any number of
+// live parts as well.
 func (d *Driver) countRows(ctx context.Context, protocol, statistic string, generation, base int64) (int64, error) {
-	var n int64
-	for _, err := range d.o.Ledger.Rows(ctx, ledger.RowsParams{Protocol: protocol, Generation: generation, Statistic: statistic, Base: base}) {
+	c := rowCount{
+		d: d, seed: maphash.MakeSeed(),
+		of: ledger.RowsParams{Protocol: protocol, Generation: generation, Statistic: statistic, Base: base},
+	}
+	for shares := uint64(1); ; shares *= 2 {
+		n, err := c.count(ctx, shares)
+		if errors.Is(err, errTooMany) {
+			continue
+		}
 		if err != nil {
 			return 0, fmt.Errorf("counting the rows of %s %s: %w", protocol, statistic, err)
 		}
-		n++
+		return n, nil
+	}
+}
+
+// rowCount counts rows in bounded memory: it holds the keys of the live parts, those of the base are never twice there.
+type rowCount struct {
+	d    *Driver
+	seed maphash.Seed
+	of   ledger.RowsParams
+}
+
+var errTooMany = errors.New("too many keys at once")
+
+// count takes the rows in so many shares, one pass each; errTooMany where one of them is too large.
+func (c *rowCount) count(ctx context.Context, shares uint64) (n int64, err error) {
+	for share := range shares {
+		live := map[uint64]struct{}{}
+		of := c.of
+		for _, of.Base = range slices.Compact([]int64{0, c.of.Base}) { // the live parts alone, then the base with them
+			for row, err := range c.d.o.Ledger.Rows(ctx, of) {
+				if err != nil {
+					return 0, err
+				}
+				key := maphash.String(c.seed, row.Key)
+				_, counted := live[key]
+				if key%shares != share || counted {
+					continue
+				}
+				n++
+				if of.Base != 0 {
+					continue
+				}
+				if live[key] = struct{}{}; len(live) > c.d.countedKeys {
+					return 0, errTooMany
+				}
+			}
+		}
 	}
 	return n, nil
 }

@@ -204,3 +204,21 @@ func (d *Driver) holding(ctx context.Context, id string, do func(context.Context
 	<-renewing
 	return err
 }
+
+// notComing leaves out the protocols whose first objects the archiver is about to write: a start waits for them.
+func (d *Driver) notComing(ctx context.Context, p StartParams, protocols []string) ([]string, error) {
+	if d.o.Live == nil || p.Narrow.Narrows() {
+		return protocols, nil
+	}
+	var left []string
+	for _, name := range protocols {
+		batches, err := d.o.Live.Entries.Unwritten(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("reading the batches of %s: %w", name, err)
+		}
+		if !slices.ContainsFunc(batches, func(b entries.Batch) bool { return b.Key != "" && b.Entries > 0 }) {
+			left = append(left, name)
+		}
+	}
+	return left, nil
+}

@@ -337,7 +337,7 @@ func (l *lively) open(d *replay.Driver, p replay.StartParams) ledger.Replay {
 // finish takes a replay to its end, with workers of its own.
 func (l *lively) finish(d *replay.Driver, id string) {
 	l.t.Helper()
-	stop := l.pool(func(*worker.Options) {})
+	stop := l.pool(none)
 	defer stop()
 	l.watch(d, id, ledger.Finished)
 	l.wantFinished(id)
@@ -353,3 +353,5 @@ func (l *lively) wantAll(protocol string, generations ...int64) {
 
 // seen is a copy of all lines of a protocol up to now.
 func (l *lively) seen(protocol string) map[string]int { return maps.Clone(l.all[protocol]) }
+
+func none(*worker.Options) {}

@@ -222,6 +222,9 @@ func (d *Driver) checkArchive(ctx context.Context, p StartParams) error {
 	if err != nil {
 		return err
 	}
+	if missing, err = d.notComing(ctx, p, missing); err != nil || len(missing) == 0 {
+		return err
+	}
 	seen, first := 0, ""
 	for object, err := range d.o.Archive.List(ctx, scope.listed, "") {
 		if err != nil {

@@ -1,0 +1,483 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/replay"
+)
+
+// TestDrain: an archiver has died over a batch. The watcher has it written, unless another archiver is at it; where that
+// goes wrong the replay says why, and after a while that somebody must look.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	ctx := context.Background()
+	d := l.opened("dns")
+	ids := l.arrive("dns", "a", "b")
+	l.live("dns", ids...)
+	b := l.batch("dns", ids...)
+	var reply error
+	var drained []string
+	drains := func(o *replay.Options) {
+		o.Live.Drain = func(_ context.Context, protocol string, epoch int64) error {
+			drained = append(drained, fmt.Sprint(protocol, " ", epoch))
+			if reply != nil {
+				return reply
+			}
+			return l.written(b.ID)
+		}
+	}
+	r := l.open(d, params("dns"))
+	watcher := l.beside("watcher", nil, drains)
+	replay.FoldPatience(watcher, 0)
+
+	reply = ledger.ErrHeld
+	look(t, watcher)
+	l.wantWaits(r.ID, ledger.Starting, "1 of dns")
+	if held, why := l.heldNow(watcher, r.ID); held || !strings.Contains(why, "1 of dns") {
+		t.Errorf("held %v: %s", held, why)
+	}
+	reply = errCut
+	if err := watcher.Look(ctx); !errors.Is(err, errCut) {
+		t.Errorf("look: %v", err)
+	}
+	l.wantWaits(r.ID, ledger.Starting, "dns", errCut.Error())
+	if held, why := l.heldNow(watcher, r.ID); !held || !strings.Contains(why, errCut.Error()) {
+		t.Errorf("held %v: %s", held, why)
+	}
+	reply = nil
+	look(t, watcher)
+	if now := l.replay(r.ID); now.State != ledger.Running || now.Listing.Objects != 1 || now.Waits != "" {
+		t.Errorf("%s, waits %q, listing %+v", now.State, now.Waits, now.Listing)
+	}
+	if !slices.Equal(drained, []string{"dns 2", "dns 2", "dns 2"}) {
+		t.Errorf("drained %v", drained)
+	}
+	l.finish(watcher, r.ID)
+	l.wantAll("dns", 1, 2)
+}
+
+// TestContinueDrains: the start itself waits for what was begun before it, for as long as it may.
+func TestContinueDrains(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	d := l.opened("dns")
+	replay.DrainPoll(d, time.Millisecond)
+	ids := l.arrive("dns", "a")
+	l.live("dns", ids...)
+	b := l.batch("dns", ids...)
+	l.put("logs/dns/early", "b")
+	l.add("dns", "b")
+	r := l.open(d, params("dns"))
+	ctx, stop := context.WithCancel(context.Background())
+	looks := 0
+	err := d.Continue(ctx, r.ID, func(r ledger.Replay) {
+		if looks++; looks == 3 {
+			stop()
+		}
+		if r.State != ledger.Starting || !strings.Contains(r.Waits, "1 of dns") {
+			t.Errorf("%s waits for %q", r.State, r.Waits)
+		}
+	})
+	if !errors.Is(err, context.Canceled) || looks != 3 {
+		t.Errorf("stopped after %d looks: %v", looks, err)
+	}
+	looks = 0
+	err = d.Continue(context.Background(), r.ID, func(ledger.Replay) {
+		if looks++; looks == 2 {
+			l.write(b.ID)
+		}
+	})
+	if now := l.replay(r.ID); err != nil || now.State != ledger.Running || now.Listing.Objects != 2 {
+		t.Errorf("%v, %s, listing %+v", err, now.State, now.Listing)
+	}
+}
+
+// TestSweepHolds: readers stay where they are while entries cannot be counted to the last.
+func TestSweepHolds(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	d := l.opened("dns")
+	ids := l.arrive("dns", "a", "b")
+	l.live("dns", ids...)
+	l.write(l.batch("dns", ids...).ID)
+	var broken atomic.Bool
+	broken.Store(true)
+	watcher := l.beside("watcher", nil, func(o *replay.Options) {
+		o.Live.Sweep = func(ctx context.Context, protocol string) error {
+			if broken.Load() {
+				return errCut
+			}
+			return l.sweep(ctx, protocol)
+		}
+	})
+	replay.FoldPatience(watcher, 0)
+	r := l.start(d, params("dns"))
+	l.count("dns", []int64{1}, l.arrive("dns", "late")...)
+	l.workers()
+	until(t, "the sweep", func() bool {
+		_ = watcher.Look(context.Background())
+		l.folded(r.ID)
+		return strings.Contains(l.replay(r.ID).Waits, errCut.Error())
+	})
+	l.wantWaits(r.ID, ledger.Folding, "the live entries to be counted", "dns")
+	if held, why := l.heldNow(watcher, r.ID); !held || !strings.Contains(why, errCut.Error()) {
+		t.Errorf("held %v: %s", held, why)
+	}
+	if p := l.protocol("dns"); p.Serving != 1 || p.Complete != 1 {
+		t.Errorf("promoted all the same: %+v", p)
+	}
+	broken.Store(false)
+	l.watch(watcher, r.ID, ledger.Finished)
+	l.wantFinished(r.ID)
+	l.wantAll("dns", 0, 1, 2)
+}
+
+// TestNoLiveSide: a process that is configured without the live side neither lists nor promotes what was started beside
+// one, and says so.
+func TestNoLiveSide(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	ctx := context.Background()
+	d := l.opened("dns")
+	ids := l.arrive("dns", "a")
+	l.live("dns", ids...)
+	b := l.batch("dns", ids...)
+	r := l.open(d, params("dns"))
+	bare := l.driver("bare", nil)
+	replay.FoldPatience(bare, 0)
+	wantError(t, bare.Look(ctx), replay.ErrLive, r.ID)
+	l.wantWaits(r.ID, ledger.Starting, "no live side")
+	if held, why := l.heldNow(bare, r.ID); !held || !strings.Contains(why, "no live side") {
+		t.Errorf("held %v: %s", held, why)
+	}
+	l.write(b.ID)
+	look(t, d)
+	l.workers()
+	until(t, "the promotion", func() bool {
+		err := bare.Look(ctx)
+		l.folded(r.ID)
+		return errors.Is(err, replay.ErrLive)
+	})
+	l.wantWaits(r.ID, ledger.Folding, "no live side")
+	if s, err := bare.Status(ctx, r.ID); err != nil || s.Live != nil {
+		t.Errorf("status %+v, %v", s.Live, err)
+	}
+	l.watch(d, r.ID, ledger.Finished)
+	l.wantAll("dns", 0, 1, 2)
+	for name, change := range map[string]func(*replay.LiveSide){
+		"no entries": func(s *replay.LiveSide) { s.Entries = nil },
+		"no sweep":   func(s *replay.LiveSide) { s.Sweep = nil },
+		"settle":     func(s *replay.LiveSide) { s.Settle = -1 },
+		"late":       func(s *replay.LiveSide) { s.Late = -1 },
+	} {
+		side := l.side()
+		change(side)
+		o := replay.Options{Queue: l.work, DeadLetters: l.dead, Ledger: l.ledger, Archive: l.files, Owner: "x", Live: side}
+		if _, err := replay.New(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestCancelLive gives a replay up while batches of its epoch are written, and starts again: no number comes twice, and
+// what the first one left to the live side is the second one's to count.
+func TestCancelLive(t *testing.T) {
+	t.Parallel()
+	for _, immediate := range []bool{false, true} {
+		l := newLively(t)
+		ctx := context.Background()
+		d := l.opened("dns")
+		before := l.arrive("dns", "before", "x")
+		l.live("dns", before...)
+		l.write(l.batch("dns", before...).ID)
+		p := params("dns")
+		p.Immediate = immediate
+		first := l.start(d, p)
+		during, frozen := l.arrive("dns", "during", "x"), l.arrive("dns", "frozen", "x")
+		l.live("dns", slices.Concat(during, frozen)...)
+		l.write(l.batch("dns", during...).ID)
+		open := l.batch("dns", frozen...)
+		some := l.arrive("dns", "in the given up one")
+		l.live("dns", some...)
+		if r, err := d.Cancel(ctx, first.ID); err != nil || !r.Cleaned {
+			t.Fatalf("Cancel = %+v, %v", r, err)
+		}
+		if p := l.protocol("dns"); !slices.Equal(p.Gens, []int64{1}) || p.Epoch != 2 || p.Serving != 1 || p.Building != 0 {
+			t.Errorf("protocol %+v", p)
+		}
+		l.count("dns", []int64{1, 2}, l.arrive("dns", "by one who has not heard of it")...)
+		l.wantAll("dns", 0, 1)
+		until(t, "the purge", func() bool { look(t, d); return len(l.protocol("dns").Purging) == 0 })
+
+		second := l.open(d, p)
+		if g := second.Protocols[0].Generation; g != 3 {
+			t.Errorf("generation %d, want 3", g)
+		}
+		look(t, d)
+		l.wantWaits(second.ID, ledger.Starting, "1 of dns")
+		l.write(open.ID)
+		look(t, d)
+		if now := l.replay(second.ID); now.Listing.Objects != 3 || now.Listing.Live != 0 {
+			t.Errorf("listing %+v", now.Listing)
+		}
+		l.finish(d, second.ID)
+		l.wantAll("dns", 0, 1, 3)
+		if p := l.protocol("dns"); !slices.Equal(p.Gens, []int64{1, 3}) || p.Previous != 1 {
+			t.Errorf("protocol %+v", p)
+		}
+	}
+}
+
+// TestRollbackLive rolls back a day after the finish, and forth another day later: whatever has come in between counts in both.
+// After the time to keep it the old one goes, and is not counted any more.
+func TestRollbackLive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLively(t)
+		ctx := context.Background()
+		d := l.opened("dns")
+		round := func() {
+			ids := l.arrive("dns", "x", "y")
+			l.live("dns", ids...)
+			l.write(l.batch("dns", ids...).ID)
+			l.live("dns", l.arrive("dns", "x", "z")...)
+		}
+		round()
+		r := l.start(d, params("dns"))
+		round()
+		_, err := d.Rollback(ctx, []string{"dns"})
+		wantError(t, err, replay.ErrState, r.ID)
+		l.finish(d, r.ID)
+		for i, serving := range []int64{1, 2} {
+			round()
+			<-time.After(24 * time.Hour)
+			look(t, d)
+			round()
+			if p, err := d.Rollback(ctx, []string{"dns"}); err != nil || p[0].Serving != serving {
+				t.Fatalf("rolled back %d times: %+v, %v", i+1, p, err)
+			}
+			round()
+			l.wantAll("dns", 0, 1, 2)
+		}
+		<-time.After(8 * 24 * time.Hour)
+		look(t, d)
+		round()
+		until(t, "the purge", func() bool { look(t, d); return len(l.protocol("dns").Purging) == 0 })
+		if p := l.protocol("dns"); !slices.Equal(p.Gens, []int64{2}) || p.Previous != 0 {
+			t.Errorf("protocol %+v", p)
+		}
+		l.wantNoRows(1)
+		l.wantAll("dns", 0, 2)
+	})
+}
+
+// TestImmediateLive: readers see the new generation fill from the live side and from the folds, and everything in the end.
+func TestImmediateLive(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	d := l.opened("dns")
+	before := l.arrive("dns", "before", "x")
+	l.live("dns", before...)
+	l.write(l.batch("dns", before...).ID)
+	p := params("dns")
+	p.Immediate, p.FoldEvery = true, 1
+	r := l.start(d, p)
+	l.wantRows("dns", 0, nil)
+	l.live("dns", l.arrive("dns", "during", "x")...)
+	l.wantRows("dns", 0, map[string]int{"during": 1, "x": 1})
+	l.wantAll("dns", 1)
+	l.count("dns", []int64{1}, l.arrive("dns", "in the old one only")...)
+	l.finish(d, r.ID)
+	l.wantAll("dns", 0, 1, 2)
+}
+
+// TestSideLive: a part of the archive, or of the time, fills a side generation beside the live side, which goes on
+// without it.
+func TestSideLive(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	ctx := context.Background()
+	d := l.opened("dns")
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	morning := l.arriveAt("dns", noon.Add(-time.Hour), "morning", "x")
+	l.live("dns", morning...)
+	l.write(l.batch("dns", morning...).ID)
+	want := l.seen("dns")
+	want["x"]++
+	evening := slices.Concat(l.arriveAt("dns", noon, "x"), l.arriveAt("dns", noon.Add(time.Nanosecond), "evening", "x"))
+	l.live("dns", evening...)
+	open := l.batch("dns", evening...)
+	past := params("dns")
+	past.Cutoff = noon
+	for _, refused := range []func(*replay.StartParams){
+		func(p *replay.StartParams) { p.Gates = []string{"rows -1%"} },
+		func(p *replay.StartParams) { p.Immediate = true },
+		func(p *replay.StartParams) { p.Cutoff = time.Now().Add(time.Hour) },
+	} {
+		p := past
+		refused(&p)
+		if _, err := d.Start(ctx, p); err == nil {
+			t.Errorf("started with %+v", p)
+		}
+		if _, err := d.DryRun(ctx, p); err == nil {
+			t.Errorf("a dry run with %+v", p)
+		}
+	}
+	if dry, err := d.DryRun(ctx, past); err != nil || !dry.Side || dry.Protocols[0].Rule != ledger.RuleCutoff || dry.Protocols[0].Objects != 1 {
+		t.Errorf("dry run %+v, %v", dry, err)
+	}
+	r := l.open(d, past)
+	if r.Protocols[0].Rule != ledger.RuleCutoff || !r.Side || !r.Cutoff.Equal(noon) {
+		t.Errorf("replay %+v", r)
+	}
+	look(t, d)
+	l.wantWaits(r.ID, ledger.Starting, "1 of dns")
+	late := l.arriveAt("dns", noon.Add(-time.Hour), "after the start")
+	l.live("dns", late...)
+	l.write(l.batch("dns", late...).ID)
+	l.write(open.ID)
+	swept := len(l.swept)
+	l.ended(d, r.ID)
+	if len(l.swept) != swept {
+		t.Error("swept for a side generation")
+	}
+	p := l.protocol("dns")
+	if !slices.Equal(p.Gens, []int64{1}) || p.Serving != 1 || p.Complete != 1 || p.Previous != 0 || p.Building != 0 || p.Epoch != 2 || !p.Cutoff.IsZero() {
+		t.Errorf("protocol %+v", p)
+	}
+	l.wantRows("dns", 2, want)
+	l.wantAll("dns", 0, 1)
+
+	narrow := params("dns")
+	narrow.Narrow.Prefix = "logs/dns/e1-" + open.ID[:20]
+	r = l.start(d, narrow)
+	if r.Protocols[0].Rule != ledger.RuleAll || !r.Side || r.Protocols[0].Generation != 3 {
+		t.Errorf("replay %+v", r)
+	}
+	l.ended(d, r.ID)
+	if now := l.replay(r.ID); now.Listing.Objects < 1 {
+		t.Errorf("listing %+v", now.Listing)
+	}
+	again := l.start(d, params("dns"))
+	if now := l.replay(again.ID); now.Listing.Objects != 3 || now.Listing.Live != 0 {
+		t.Errorf("listing %+v", now.Listing)
+	}
+	l.finish(d, again.ID)
+	l.wantAll("dns", 0, 1, 4)
+}
+
+// ended takes a replay of side generations to its end.
+func (l *lively) ended(d *replay.Driver, id string) {
+	l.t.Helper()
+	stop := l.pool(none)
+	defer stop()
+	l.watch(d, id, ledger.Finished)
+	c, err := d.Certify(context.Background(), id, nil)
+	if err != nil || !c.Closes() {
+		l.t.Errorf("certificate %+v, %v", c, err)
+	}
+}
+
+// TestCompareLive: what reads and compares generations does so with the live parts of both.
+func TestCompareLive(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	ctx := context.Background()
+	d := l.opened("dns")
+	replay.CountedKeys(d, 2)
+	ids := l.arrive("dns", "a", "b")
+	l.live("dns", ids...)
+	l.write(l.batch("dns", ids...).ID)
+	p := params("dns")
+	p.Gates = []string{"rows -1%", "rows +1%"}
+	r := l.start(d, p)
+	l.live("dns", l.arrive("dns", "c", "d")...) // without the live parts the gate would hold it, and so it would with one of them
+	l.finish(d, r.ID)
+	same := func(others ...int64) {
+		t.Helper()
+		for _, g := range others {
+			diffs, err := d.Diff(ctx, "dns", nil, g)
+			if err != nil || len(diffs) != 1 || !diffs[0].Same() || diffs[0].RowsA != int64(len(l.all["dns"])) {
+				t.Errorf("difference to %d: %+v, %v", g, diffs, err)
+			}
+		}
+	}
+	same(0, 1)
+	l.live("dns", l.arrive("dns", "e", "a")...)
+	same(0, 1)
+	l.count("dns", []int64{1}, l.arrive("dns", "f")...)
+	if diffs, err := d.Diff(ctx, "dns", nil, 0); err != nil || diffs[0].OnlyB != 1 || diffs[0].OnlyA != 0 {
+		t.Errorf("%+v, %v", diffs, err)
+	}
+	l.put("logs/dns/more", "g", "h")
+	more := l.start(d, p)
+	stop := l.pool(none)
+	until(t, "the gate", func() bool {
+		look(t, d)
+		l.folded(more.ID)
+		return strings.HasPrefix(l.replay(more.ID).Waits, "the gate ")
+	})
+	stop()
+	l.wantWaits(more.ID, ledger.Folding, "would have 8 rows, and has 6 now")
+}
+
+// TestStatusLive tells what waits, in figures and in words.
+func TestStatusLive(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	ctx := context.Background()
+	d := l.opened("dns", "ssl")
+	ids := l.arrive("dns", "a", "b", "c")
+	l.live("dns", ids[:2]...)
+	b := l.batch("dns", ids[0])
+	l.put("logs/ssl/1", "a")
+	l.put("logs/dns/1", "a")
+	r := l.open(d, params("dns", "ssl"))
+	s, err := d.Status(ctx, r.ID)
+	if err != nil || s.Live == nil || s.Live.LagSeconds != nil || !strings.Contains(s.Live.Lag(), "no consumer") {
+		t.Fatalf("%+v, %v", s.Live, err)
+	}
+	now := time.Now()
+	for _, c := range []entries.Checkpoint{
+		{Shard: "1", Position: "9", At: now.Add(-time.Minute)},
+		{Shard: "2", Position: "9", At: now, Behind: now.Add(-time.Hour)},
+		{Shard: "3", Position: "9", At: now.Add(-time.Minute), Behind: now.Add(-time.Minute)},
+		{Shard: "4", Position: "9", At: now.Add(-time.Minute), Behind: now.Add(-2 * time.Hour), Closed: true},
+	} {
+		if err := l.entries.SaveCheckpoint(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err = d.Status(ctx, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if lag := s.Live.LagSeconds; lag == nil || *lag < 3600 || *lag > 7000 || !s.Live.Read.Equal(now) || !strings.Contains(s.Live.Lag(), "1h0m") {
+		t.Errorf("%+v: %s", s.Live, s.Live.Lag())
+	}
+	got := s.Live.Protocols
+	if len(got) != 2 || got[0].Protocol != "dns" || got[0].Unprocessed != 1 || got[0].Unarchived != 3 || got[0].OlderBatches != 1 ||
+		got[1].Unarchived != 0 || got[1].OlderBatches != 0 {
+		t.Errorf("%+v", got)
+	}
+	if text := got[0].String(); text != "1 entries to be counted, 3 to be archived, 1 batches begun before the start" {
+		t.Error(text)
+	}
+	l.write(b.ID)
+	if s, err = d.Status(ctx, r.ID); err != nil || s.Live.Protocols[0].OlderBatches != 0 || s.Live.Protocols[0].Unarchived != 2 {
+		t.Errorf("%+v, %v", s.Live, err)
+	}
+	if s, err := l.driver("bare", nil).Status(ctx, r.ID); err != nil || s.Live != nil {
+		t.Errorf("without a live side: %+v, %v", s.Live, err)
+	}
+}
