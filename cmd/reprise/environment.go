@@ -19,6 +19,9 @@ import (
 
 var errCheck = errors.New("a check did not hold")
 
+// errNoReplay says that there is no replay to tell of.
+var errNoReplay = fmt.Errorf("%w: there is no replay yet; reprise start makes one", app.ErrUsage)
+
 // load reads the configuration.
 func (e *environment) load() (config.Config, error) {
 	c, err := config.Load(e.commands.Config, os.Environ())
@@ -74,7 +77,7 @@ func newest(e *environment, a *app.App, id string) (string, error) {
 		return "", fmt.Errorf("reading the replays: %w", err)
 	}
 	if len(replays) == 0 {
-		return "", fmt.Errorf("%w: there is no replay yet; reprise start makes one", app.ErrUsage)
+		return "", errNoReplay
 	}
 	return replays[0].ID, nil
 }

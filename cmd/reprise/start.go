@@ -60,26 +60,85 @@ func (c *startCommand) Run(e *environment) error {
 		}
 		return c.printDryRun(e, dry)
 	}
+	if err := c.archive(e, a); err != nil {
+		return err
+	}
 	id, err := a.Start(e, c.Protocol, change)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(e.out, id)
-
-	bar := newBar(e, "listing")
-	err = a.Replays().Continue(e, id, func(r ledger.Replay) { bar.counting("listed %d objects", r.Listing.Objects) })
-	bar.stop()
-	switch {
-	case errors.Is(err, ledger.ErrHeld): // a watcher lists it
-	case e.Err() != nil:
-		return fmt.Errorf("replay %s is open but not listed to its end; reprise watch or run goes on: %w", id, e.Err())
-	case err != nil:
-		return fmt.Errorf("replay %s is open but not listed to its end; reprise watch or run goes on: %w", id, err)
+	if err := c.list(e, a, id); err != nil {
+		return err
 	}
 	if !c.Wait {
 		return nil
 	}
 	return follow(e, a, id, false)
+}
+
+// archive moves what is counted to the archive, so that there is less to count live while the replay runs.
+func (c *startCommand) archive(e *environment, a *app.App) error {
+	if !a.HasLive() {
+		return nil
+	}
+	fmt.Fprintln(e.err, "archiving what is in the incoming table")
+	err := a.Archive(e, true, true)
+	if errors.Is(err, ledger.ErrHeld) {
+		fmt.Fprintf(e.err, "another process is at it, the replay begins without: %v\n", err)
+		return nil
+	}
+	return err
+}
+
+// list lists and enqueues the archive, and says which rule applies to each protocol and what is waited for.
+func (c *startCommand) list(e *environment, a *app.App, id string) error {
+	if a.HasLive() {
+		r, err := a.Ledger().Replay(e, id)
+		if err != nil {
+			return fmt.Errorf("reading replay %s: %w", id, err)
+		}
+		for _, p := range r.Protocols {
+			fmt.Fprintln(e.err, rule(r, p))
+		}
+	}
+	bar := newBar(e, "listing")
+	said := ""
+	err := a.Continue(e, id, func(r ledger.Replay) {
+		if r.State != ledger.Starting || r.Waits == "" {
+			bar.counting("listed %d objects", r.Listing.Objects)
+			return
+		}
+		if bar.show("waiting for %s", r.Waits); !bar.on && r.Waits != said {
+			said = r.Waits
+			fmt.Fprintln(e.err, "waiting for", r.Waits)
+		}
+	})
+	bar.stop()
+	switch {
+	case err == nil, errors.Is(err, ledger.ErrHeld): // a watcher lists it
+		return nil
+	default:
+		return fmt.Errorf("replay %s is open but not listed to its end; reprise watch or run goes on: %w", id, err)
+	}
+}
+
+// rule says how a replay and the live side share the lines of a protocol.
+func rule(r ledger.Replay, p ledger.ReplayProtocol) string {
+	text := fmt.Sprintf("%s, generation %d: ", p.Name, p.Generation)
+	if p.Rule == ledger.RuleAll {
+		text += fmt.Sprintf("every line of objects begun before this start (epochs below %d) counts in the replay", p.Generation)
+	} else {
+		text += "lines up to " + r.Cutoff.Format(time.RFC3339Nano) + " count in the replay"
+	}
+	switch {
+	case r.Side:
+		return text + "; it fills a side generation, in which nothing is counted live"
+	case p.Others:
+		return text + ", later ones live; others archive it, so the archive is listed again after " + r.Listing.Again.Format(time.RFC3339)
+	default:
+		return text + ", everything else live"
+	}
 }
 
 func (c *startCommand) printDryRun(e *environment, d replay.DryRun) error {

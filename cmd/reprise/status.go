@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/seed-56345083/reprise/internal/replay"
 )
@@ -14,9 +17,14 @@ type statusCommand struct {
 	JSON   bool   `help:"Print JSON; with --watch, a line whenever something has changed."`
 }
 
-// Run shows one replay.
+// Run shows one replay, and the live side. Where no replay was started yet there is the live side to be shown.
 func (c *statusCommand) Run(e *environment) error {
 	a, id, err := e.openReplay(c.Replay)
+	if errors.Is(err, errNoReplay) && !c.Watch {
+		if side, e2 := a.LiveStatus(e); e2 != nil || side != nil {
+			return errors.Join(e2, c.printLive(e, side))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -27,11 +35,36 @@ func (c *statusCommand) Run(e *environment) error {
 	if err != nil {
 		return err
 	}
+	if s.Live == nil { // a replay of another time; the live side is there now
+		if s.Live, err = a.LiveStatus(e); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		return e.printJSON(s)
 	}
 	e.printStatus(s)
 	return nil
+}
+
+func (c *statusCommand) printLive(e *environment, s *replay.StatusLive) error {
+	switch {
+	case s == nil:
+		return nil
+	case c.JSON:
+		return e.printJSON(map[string]any{"live": s})
+	}
+	t := e.newTable("replay", "none yet")
+	appendLive(t, s)
+	t.Render()
+	return nil
+}
+
+func appendLive(t table.Writer, s *replay.StatusLive) {
+	t.AppendRow(table.Row{"live", s.Lag()})
+	for _, p := range s.Protocols {
+		t.AppendRow(table.Row{"live " + p.Protocol, p.String()})
+	}
 }
 
 func (e *environment) printStatus(s replay.Status) {
@@ -50,6 +83,12 @@ func (e *environment) printStatus(s replay.Status) {
 		s.Objects.Pending, s.Objects.Processing, s.Objects.Finished, s.Objects.Failed)
 	if s.Objects.Unmatched > 0 {
 		row("", "%d keys fit no layout", s.Objects.Unmatched)
+	}
+	if s.Objects.Live > 0 {
+		row("", "%d more were archived after the start, and are counted live", s.Objects.Live)
+	}
+	if s.Objects.Changed > 0 {
+		row("", "%d had another content when the archive was listed again", s.Objects.Changed)
 	}
 	if s.Accepted > 0 {
 		row("", "%d failed objects are accepted as left out", s.Accepted)
@@ -70,6 +109,9 @@ func (e *environment) printStatus(s replay.Status) {
 		row(p.Protocol, "generation %d, %d objects, %d lines counted, rule: %s", p.Generation, p.Objects, p.Counted, p.Rule)
 	}
 	row("queue", "%d visible, %d in flight, %d delayed; %d dead letters", s.Queue.Visible, s.Queue.InFlight, s.Queue.Delayed, s.DeadLetters)
+	if s.Live != nil {
+		appendLive(t, s.Live)
+	}
 	t.Render()
 }
 
