@@ -16,6 +16,7 @@ import (
 	"github.com/seed-56345083/reprise/internal/archive/s3archive"
 	"github.com/seed-56345083/reprise/internal/awsapi"
 	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
 	"github.com/seed-56345083/reprise/queue/sqsqueue"
 )
@@ -194,7 +195,7 @@ func (l *liveAWS) tables(ctx context.Context) []Check {
 	for _, f := range dynamoledger.Look(ctx, l.clients.dynamo, t) {
 		on := "table " + f.Table
 		switch {
-		case errors.Is(f.Err, dynamoledger.ErrNoTable):
+		case errors.Is(f.Err, dynamo.ErrNoTable):
 			gone[f.Table] = true
 			checks = append(checks, Check{On: on, What: "exists", State: StateMissing, Why: fmt.Sprintf(
 				"there is none in %s: make it with reprise init --aws, or correct %s", l.clients.region, keys[f.Table])})
@@ -221,10 +222,10 @@ func (l *liveAWS) tables(ctx context.Context) []Check {
 }
 
 // tableSetting is what was seen of a table.
-func tableSetting(on string, f dynamoledger.Finding) Check {
+func tableSetting(on string, f dynamo.Finding) Check {
 	c := Check{On: on, What: "keys pk and sk, no index", State: StateOK}
 	wrong, mend := StateMissing, ""
-	if f.Action == dynamoledger.ActionDescribeTTL {
+	if f.Action == dynamo.ActionDescribeTTL {
 		c.What, wrong, mend = "time to live by expires", StateWarning, "; reprise init --aws turns it on"
 	}
 	switch {

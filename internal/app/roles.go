@@ -3,7 +3,7 @@ package app
 import (
 	"slices"
 
-	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/queue/sqsqueue"
 )
 
@@ -34,7 +34,7 @@ const (
 )
 
 // inTransaction is the permission to put, tried by another call: a transaction has none of its own.
-const inTransaction = dynamoledger.ActionPut + " in TransactWriteItems"
+const inTransaction = dynamo.ActionPut + " in TransactWriteItems"
 
 // need is a permission and the roles that cannot do without it.
 type need struct {
@@ -74,24 +74,24 @@ var needs = func() []need {
 		{partPartials, "s3:GetObject", working},
 		{partPartials, "s3:PutObject", working},
 		{partPartials, "s3:DeleteObject", driving},
-		{partMeta, dynamoledger.ActionDescribe, operating},
-		{partMeta, dynamoledger.ActionDescribeTTL, operating},
-		{partMeta, dynamoledger.ActionGet, everyone},
-		{partMeta, dynamoledger.ActionQuery, everyone},
-		{partMeta, dynamoledger.ActionPut, everyone},
+		{partMeta, dynamo.ActionDescribe, operating},
+		{partMeta, dynamo.ActionDescribeTTL, operating},
+		{partMeta, dynamo.ActionGet, everyone},
+		{partMeta, dynamo.ActionQuery, everyone},
+		{partMeta, dynamo.ActionPut, everyone},
 		{partMeta, inTransaction, driving},
-		{partMeta, dynamoledger.ActionUpdate, driving},
-		{partMeta, dynamoledger.ActionDelete, driving},
-		{partCursors, dynamoledger.ActionDescribe, operating},
-		{partCursors, dynamoledger.ActionGet, everyone},
-		{partCursors, dynamoledger.ActionQuery, everyone},
-		{partCursors, dynamoledger.ActionPut, driving},
-		{partCursors, dynamoledger.ActionUpdate, everyone},
-		{partStats, dynamoledger.ActionDescribe, operating},
-		{partStats, dynamoledger.ActionQuery, driving},
-		{partStats, dynamoledger.ActionPut, working},
-		{partStats, dynamoledger.ActionBatch, everyone},
-		{partStats, dynamoledger.ActionDelete, driving},
+		{partMeta, dynamo.ActionUpdate, driving},
+		{partMeta, dynamo.ActionDelete, driving},
+		{partCursors, dynamo.ActionDescribe, operating},
+		{partCursors, dynamo.ActionGet, everyone},
+		{partCursors, dynamo.ActionQuery, everyone},
+		{partCursors, dynamo.ActionPut, driving},
+		{partCursors, dynamo.ActionUpdate, everyone},
+		{partStats, dynamo.ActionDescribe, operating},
+		{partStats, dynamo.ActionQuery, driving},
+		{partStats, dynamo.ActionPut, working},
+		{partStats, dynamo.ActionBatch, everyone},
+		{partStats, dynamo.ActionDelete, driving},
 	}
 }()
 

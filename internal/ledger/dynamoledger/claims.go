@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -20,16 +21,16 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, erro
 }
 
 func (l *Ledger) claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
-	var u update
-	u.value("one", number(1))
-	u.set(state, text(string(ledger.Processing)))
-	u.setTo(epoch, "#epoch + :one", nil)
-	u.setTo(noProgress, "#no_progress + :one", nil)
-	u.set(owner, optional(c.Owner))
-	u.set(ownedUntil, moment(c.Until))
-	u.set(stateChange, moment(c.Now))
-	u.value("pending", text(string(ledger.Pending)))
-	u.value("now", instant(c.Now))
+	var u dynamo.Update
+	u.Value("one", dynamo.Number(1))
+	u.Set(state, dynamo.Text(string(ledger.Processing)))
+	u.SetTo(epoch, "#epoch + :one", nil)
+	u.SetTo(noProgress, "#no_progress + :one", nil)
+	u.Set(owner, dynamo.Optional(c.Owner))
+	u.Set(ownedUntil, dynamo.Moment(c.Until))
+	u.Set(stateChange, dynamo.Moment(c.Now))
+	u.Value("pending", dynamo.Text(string(ledger.Pending)))
+	u.Value("now", dynamo.Instant(c.Now))
 	i, ok, err := l.change(ctx, c.ID, &u, rand.Text(),
 		"#state = :pending OR (#state = :state AND (attribute_not_exists(#owned_until) OR #owned_until <= :now))", types.ReturnValueAllNew)
 	if err != nil {
@@ -56,25 +57,25 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	var u update
+	var u dynamo.Update
 	for name, v := range (content{c.Frame, c.Accounts, c.Rejects, c.Segments, c.Partial, c.Rows, c.Receipt}).attributes() {
-		u.set(name, v)
+		u.Set(name, v)
 	}
-	u.set(state, text(string(c.State)))
-	u.set(line, number(c.To))
-	u.set(stateChange, moment(c.Now))
+	u.Set(state, dynamo.Text(string(c.State)))
+	u.Set(line, dynamo.Number(c.To))
+	u.Set(stateChange, dynamo.Moment(c.Now))
 	if c.To > c.From || c.State == ledger.Finished {
-		u.set(noProgress, number(0))
+		u.Set(noProgress, dynamo.Number(0))
 	}
 	if c.State != ledger.Processing {
-		u.set(owner, nil)
-		u.set(ownedUntil, nil)
+		u.Set(owner, nil)
+		u.Set(ownedUntil, nil)
 	} else if !c.Until.IsZero() {
-		u.set(ownedUntil, instant(c.Until))
+		u.Set(ownedUntil, dynamo.Instant(c.Until))
 	}
-	u.value("held", number(c.Epoch))
-	u.value("from", number(c.From))
-	u.value("processing", text(string(ledger.Processing)))
+	u.Value("held", dynamo.Number(c.Epoch))
+	u.Value("from", dynamo.Number(c.From))
+	u.Value("processing", dynamo.Text(string(ledger.Processing)))
 	_, ok, err := l.change(ctx, c.ID, &u, rand.Text(), "#epoch = :held AND #line = :from AND #state = :processing", types.ReturnValueNone)
 	return l.explain(fencedUnless(ok, err), l.tables.Cursors, "committing %s", c.ID.Key)
 }
@@ -95,35 +96,35 @@ func (l *Ledger) settle(ctx context.Context, s ledger.Settle) error {
 	token := rand.Text()
 	takeBack := s.TakeBack && s.State == ledger.Pending
 	for {
-		var u update
+		var u dynamo.Update
 		states := ":pending, :processing"
-		u.value("pending", text(string(ledger.Pending)))
-		u.value("processing", text(string(ledger.Processing)))
+		u.Value("pending", dynamo.Text(string(ledger.Pending)))
+		u.Value("processing", dynamo.Text(string(ledger.Processing)))
 		if s.State == ledger.Failed {
-			u.setTo(epoch, "#epoch + :one", nil)
-			u.value("one", number(1))
+			u.SetTo(epoch, "#epoch + :one", nil)
+			u.Value("one", dynamo.Number(1))
 			states += ", :state" // it may fail again
 		}
 		condition := "#epoch = :held AND #state IN (" + states + ")"
 		if takeBack {
 			condition = "#epoch = :held AND #state = :processing AND #no_progress >= :one"
-			u.setTo(noProgress, "#no_progress - :one", nil)
-			u.value("one", number(1))
-			delete(u.values, ":pending")
+			u.SetTo(noProgress, "#no_progress - :one", nil)
+			u.Value("one", dynamo.Number(1))
+			delete(u.Values, ":pending")
 		}
-		u.value("held", number(s.Epoch))
-		u.set(state, text(string(s.State)))
-		u.set(stateChange, moment(s.Now))
-		u.set(owner, nil)
-		u.set(ownedUntil, nil)
+		u.Value("held", dynamo.Number(s.Epoch))
+		u.Set(state, dynamo.Text(string(s.State)))
+		u.Set(stateChange, dynamo.Moment(s.Now))
+		u.Set(owner, nil)
+		u.Set(ownedUntil, nil)
 		if s.Error != "" {
-			u.set(reason, text(s.Error))
+			u.Set(reason, dynamo.Text(s.Error))
 		}
 		i, ok, err := l.change(ctx, s.ID, &u, token, condition, types.ReturnValueNone)
 		switch {
 		case err != nil || ok:
 			return err
-		case !takeBack || (&reader{item: i}).number(epoch) != s.Epoch:
+		case !takeBack || (&dynamo.Reader{Item: i}).Number(epoch) != s.Epoch:
 			return ledger.ErrFenced
 		}
 		takeBack = false
@@ -132,22 +133,22 @@ func (l *Ledger) settle(ctx context.Context, s ledger.Settle) error {
 
 // Reopen makes a FAILED cursor begin again.
 func (l *Ledger) Reopen(ctx context.Context, r ledger.Reopen) error {
-	var u update
+	var u dynamo.Update
 	for name := range (content{}).attributes() {
-		u.set(name, nil)
+		u.Set(name, nil)
 	}
-	u.set(owner, nil)
-	u.set(ownedUntil, nil)
-	u.set(state, text(string(ledger.Pending)))
-	u.set(stateChange, moment(r.Now))
-	u.set(etag, optional(r.ETag))
-	u.set(objectSize, count(r.Size))
-	u.set(line, number(0))
-	u.set(noProgress, number(0))
-	u.setTo(epoch, "#epoch + :one", nil)
-	u.value("one", number(1))
-	u.value("held", number(r.Epoch))
-	u.value("failed", text(string(ledger.Failed)))
+	u.Set(owner, nil)
+	u.Set(ownedUntil, nil)
+	u.Set(state, dynamo.Text(string(ledger.Pending)))
+	u.Set(stateChange, dynamo.Moment(r.Now))
+	u.Set(etag, dynamo.Optional(r.ETag))
+	u.Set(objectSize, dynamo.Count(r.Size))
+	u.Set(line, dynamo.Number(0))
+	u.Set(noProgress, dynamo.Number(0))
+	u.SetTo(epoch, "#epoch + :one", nil)
+	u.Value("one", dynamo.Number(1))
+	u.Value("held", dynamo.Number(r.Epoch))
+	u.Value("failed", dynamo.Text(string(ledger.Failed)))
 	_, ok, err := l.change(ctx, r.ID, &u, rand.Text(), "#epoch = :held AND #state = :failed", types.ReturnValueNone)
 	return l.explain(fencedUnless(ok, err), l.tables.Cursors, "reopening %s", r.ID.Key)
 }
@@ -162,22 +163,22 @@ func fencedUnless(ok bool, err error) error {
 // change updates one cursor if the condition holds, and reports whether it has: now, or by an attempt whose answer did
 // not come. It returns the cursor as returns says, and where the condition did not hold, as it stood then.
 func (l *Ledger) change(
-	ctx context.Context, id ledger.CursorID, u *update, token, condition string, returns types.ReturnValue,
+	ctx context.Context, id ledger.CursorID, u *dynamo.Update, token, condition string, returns types.ReturnValue,
 ) (item, bool, error) {
 	key, err := cursorKey(id)
 	if err != nil {
 		return nil, false, err
 	}
-	u.set(write, text(token))
+	u.Set(write, dynamo.Text(token))
 	condition = "(" + condition + ") AND (attribute_not_exists(#write) OR #write <> :write)"
-	expression := u.expression()
-	out, err := once(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
+	expression := u.Expression()
+	out, err := dynamo.Once(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
 		TableName: &l.tables.Cursors, Key: key, UpdateExpression: &expression, ConditionExpression: &condition,
-		ExpressionAttributeNames: namesIn(expression, condition), ExpressionAttributeValues: u.values,
+		ExpressionAttributeNames: dynamo.NamesIn(expression, condition), ExpressionAttributeValues: u.Values,
 		ReturnValues: returns, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if old, refused := oldItem(err); refused {
-		return old, (&reader{item: old}).text(write) == token, nil
+	if old, refused := dynamo.OldItem(err); refused {
+		return old, (&dynamo.Reader{Item: old}).Text(write) == token, nil
 	}
 	if err != nil {
 		return nil, false, err

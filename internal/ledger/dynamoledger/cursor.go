@@ -1,13 +1,12 @@
 package dynamoledger
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -75,13 +74,13 @@ type content struct {
 func (c content) attributes() item {
 	a := c.accounts
 	return item{
-		"frame": record(c.frame, c.frame == ledger.Frame{}),
-		"read":  count(a.Read), "counted": count(a.Counted), "after_cutoff": count(a.AfterCutoff), "rejected": count(a.Rejected),
-		"blank": count(a.Blank), "consumed": count(a.Consumed), "bytes": count(a.Bytes), "rows": count(c.rows),
-		"rejects":  record(c.rejects, len(c.rejects) == 0),
-		"segments": record(c.segments, len(c.segments) == 0),
-		"receipt":  record(c.receipt, c.receipt == ledger.Receipt{}),
-		partial:    blob(c.partial),
+		"frame": dynamo.Record(c.frame, c.frame == ledger.Frame{}),
+		"read":  dynamo.Count(a.Read), "counted": dynamo.Count(a.Counted), "after_cutoff": dynamo.Count(a.AfterCutoff), "rejected": dynamo.Count(a.Rejected),
+		"blank": dynamo.Count(a.Blank), "consumed": dynamo.Count(a.Consumed), "bytes": dynamo.Count(a.Bytes), "rows": dynamo.Count(c.rows),
+		"rejects":  dynamo.Record(c.rejects, len(c.rejects) == 0),
+		"segments": dynamo.Record(c.segments, len(c.segments) == 0),
+		"receipt":  dynamo.Record(c.receipt, c.receipt == ledger.Receipt{}),
+		partial:    dynamo.Blob(c.partial),
 	}
 }
 
@@ -94,33 +93,33 @@ func cursorItem(c *ledger.Cursor) (item, error) {
 	for name, v := range (content{c.Frame, c.Accounts, c.Rejects, c.Segments, c.Partial, c.Rows, c.Receipt}).attributes() {
 		i[name] = v
 	}
-	i[state], i[line], i[epoch], i[noProgress] = text(string(c.State)), number(c.Line), number(c.Epoch), number(int64(c.NoProgress))
-	i[owner], i[ownedUntil], i[stateChange] = optional(c.Owner), moment(c.OwnedUntil), moment(c.StateChange)
-	i[protocol], i[etag], i[objectSize] = optional(c.Protocol), optional(c.ETag), count(c.Size)
-	i[reason], i[note] = optional(c.Error), optional(c.Note)
-	return without(i), nil
+	i[state], i[line], i[epoch], i[noProgress] = dynamo.Text(string(c.State)), dynamo.Number(c.Line), dynamo.Number(c.Epoch), dynamo.Number(int64(c.NoProgress))
+	i[owner], i[ownedUntil], i[stateChange] = dynamo.Optional(c.Owner), dynamo.Moment(c.OwnedUntil), dynamo.Moment(c.StateChange)
+	i[protocol], i[etag], i[objectSize] = dynamo.Optional(c.Protocol), dynamo.Optional(c.ETag), dynamo.Count(c.Size)
+	i[reason], i[note] = dynamo.Optional(c.Error), dynamo.Optional(c.Note)
+	return dynamo.Without(i), nil
 }
 
 // cursorOf is the reverse of cursorItem. Attributes that a projection has left out are zero.
 func cursorOf(i item) (ledger.Cursor, error) {
-	r := reader{item: i}
-	replay, shard := splitPartition(r.key(partitionKey))
+	r := dynamo.Reader{Item: i}
+	replay, shard := splitPartition(r.Key(partitionKey))
 	c := ledger.Cursor{
-		CursorID: ledger.CursorID{Replay: replay, Fold: shard == foldShard, Key: r.key(sortKey)},
-		Protocol: r.text(protocol), State: ledger.State(r.text(state)), Line: r.number(line), Epoch: r.number(epoch),
-		Owner: r.text(owner), OwnedUntil: r.instant(ownedUntil), NoProgress: int(r.number(noProgress)),
-		ETag: r.text(etag), Size: r.number(objectSize), StateChange: r.instant(stateChange),
+		CursorID: ledger.CursorID{Replay: replay, Fold: shard == foldShard, Key: r.Key(sortKey)},
+		Protocol: r.Text(protocol), State: ledger.State(r.Text(state)), Line: r.Number(line), Epoch: r.Number(epoch),
+		Owner: r.Text(owner), OwnedUntil: r.Instant(ownedUntil), NoProgress: int(r.Number(noProgress)),
+		ETag: r.Text(etag), Size: r.Number(objectSize), StateChange: r.Instant(stateChange),
 		Accounts: ledger.Accounts{
-			Read: r.number("read"), Counted: r.number("counted"), AfterCutoff: r.number("after_cutoff"), Rejected: r.number("rejected"),
-			Blank: r.number("blank"), Consumed: r.number("consumed"), Bytes: r.number("bytes"),
+			Read: r.Number("read"), Counted: r.Number("counted"), AfterCutoff: r.Number("after_cutoff"), Rejected: r.Number("rejected"),
+			Blank: r.Number("blank"), Consumed: r.Number("consumed"), Bytes: r.Number("bytes"),
 		},
-		Error: r.text(reason), Note: r.text(note), Partial: r.bytes(partial), Rows: r.number("rows"),
+		Error: r.Text(reason), Note: r.Text(note), Partial: r.Bytes(partial), Rows: r.Number("rows"),
 	}
-	r.record("frame", &c.Frame)
-	r.record("rejects", &c.Rejects)
-	r.record("segments", &c.Segments)
-	r.record("receipt", &c.Receipt)
-	return c, r.err
+	r.Record("frame", &c.Frame)
+	r.Record("rejects", &c.Rejects)
+	r.Record("segments", &c.Segments)
+	r.Record("receipt", &c.Receipt)
+	return c, r.Err
 }
 
 // Projections: all but the content that is large, and what a summary adds up.
@@ -132,13 +131,3 @@ var (
 )
 
 func projection(names ...string) string { return "#" + strings.Join(names, ", #") }
-
-// oldItem is the item that did not fulfil a condition, as it stood then, and whether err says that at all. An empty item:
-// there was none.
-func oldItem(err error) (i item, refused bool) {
-	var failed *types.ConditionalCheckFailedException
-	if !errors.As(err, &failed) {
-		return nil, false
-	}
-	return failed.Item, true
-}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -37,11 +38,11 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 			break
 		}
 		group.Go(func() error {
-			_, err := call(inner, l.db.PutItem, &dynamodb.PutItemInput{
+			_, err := dynamo.Call(inner, l.db.PutItem, &dynamodb.PutItemInput{
 				TableName: &l.tables.Cursors, Item: i,
-				ConditionExpression: aws.String("attribute_not_exists(#pk)"), ExpressionAttributeNames: namesIn("#pk"),
+				ConditionExpression: aws.String("attribute_not_exists(#pk)"), ExpressionAttributeNames: dynamo.NamesIn("#pk"),
 			})
-			if _, there := oldItem(err); there {
+			if _, there := dynamo.OldItem(err); there {
 				return nil
 			}
 			return l.explain(err, l.tables.Cursors, "inserting the cursor of %s", cursors[n].Key)
@@ -81,14 +82,14 @@ func (l *Ledger) Note(ctx context.Context, id ledger.CursorID, remark string) er
 	if err != nil {
 		return fmt.Errorf("noting: %w", err)
 	}
-	var u update
-	u.set(note, optional(remark))
+	var u dynamo.Update
+	u.Set(note, dynamo.Optional(remark))
 	const there = "attribute_exists(#pk)"
-	_, err = call(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
-		TableName: &l.tables.Cursors, Key: key, UpdateExpression: aws.String(u.expression()), ConditionExpression: aws.String(there),
-		ExpressionAttributeNames: namesIn(u.expression(), there), ExpressionAttributeValues: u.values,
+	_, err = dynamo.Call(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
+		TableName: &l.tables.Cursors, Key: key, UpdateExpression: aws.String(u.Expression()), ConditionExpression: aws.String(there),
+		ExpressionAttributeNames: dynamo.NamesIn(u.Expression(), there), ExpressionAttributeValues: u.Values,
 	})
-	if _, refused := oldItem(err); refused {
+	if _, refused := dynamo.OldItem(err); refused {
 		err = ledger.ErrNotFound
 	}
 	return l.explain(err, l.tables.Cursors, "noting at %s", id.Key)

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -29,10 +30,13 @@ func (p place) partition() string {
 	return fmt.Sprintf("%s#%d#%s#%s#%s", p.protocol, p.generation, p.statistic, p.day, p.part)
 }
 
-// dayOf is the day in the name of a partition.
-func dayOf(partition string) string {
+// partsOf are the statistic, the day and the part in the name of a partition.
+func partsOf(partition string) (statistic, day, part string) {
 	fields := strings.SplitN(partition, "#", 5)
-	return fields[min(3, len(fields)-1)]
+	if len(fields) < 5 {
+		return "", "", ""
+	}
+	return fields[2], fields[3], fields[4]
 }
 
 func directory(protocol string, generation int64) string {
@@ -68,20 +72,30 @@ const (
 	maxKnown    = 50_000
 )
 
-// enter puts places into the directory.
+// enter puts places into the directory, no faster than Options.WriteRate.
 func (l *Ledger) enter(ctx context.Context, places map[place]bool) error {
+	fresh := l.unknown(places)
+	if err := l.spend(ctx, len(fresh)); err != nil {
+		return err
+	}
+	return l.enterNow(ctx, fresh)
+}
+
+// unknown are the places that this process has not entered of late.
+func (l *Ledger) unknown(places map[place]bool) (fresh []place) {
 	now := time.Now()
-	var fresh []place
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	for p := range places {
 		if at, ok := l.known[p]; !ok || now.Sub(at) > rememberFor {
 			fresh = append(fresh, p)
 		}
 	}
-	l.mu.Unlock()
-	if err := l.spend(ctx, len(fresh)); err != nil {
-		return err
-	}
+	return fresh
+}
+
+func (l *Ledger) enterNow(ctx context.Context, fresh []place) error {
+	now := time.Now()
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(batches)
 	for _, p := range fresh {
@@ -90,7 +104,7 @@ func (l *Ledger) enter(ctx context.Context, places map[place]bool) error {
 			if err != nil {
 				return err
 			}
-			_, err = call(inner, l.db.PutItem, &dynamodb.PutItemInput{TableName: &l.tables.Stats, Item: key})
+			_, err = dynamo.Call(inner, l.db.PutItem, &dynamodb.PutItemInput{TableName: &l.tables.Stats, Item: key})
 			return err
 		})
 	}
@@ -117,7 +131,7 @@ func (l *Ledger) leave(ctx context.Context, p place) error {
 	if err != nil {
 		return err
 	}
-	_, err = call(ctx, l.db.DeleteItem, &dynamodb.DeleteItemInput{TableName: &l.tables.Stats, Key: key})
+	_, err = dynamo.Call(ctx, l.db.DeleteItem, &dynamodb.DeleteItemInput{TableName: &l.tables.Stats, Key: key})
 	return err
 }
 
@@ -133,7 +147,7 @@ func (l *Ledger) placesOf(ctx context.Context, p ledger.RowsParams) (list []plac
 				return nil, err
 			}
 			for _, i := range page {
-				at, err := placeOf(p.Protocol, p.Generation, (&reader{item: i}).key(sortKey))
+				at, err := placeOf(p.Protocol, p.Generation, (&dynamo.Reader{Item: i}).Key(sortKey))
 				if err != nil {
 					return nil, err
 				}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -15,12 +16,12 @@ import (
 // takes the room back, it decides nothing.
 const keep = 30 * 24 * time.Hour
 
-// expiry is the value of the attribute expires, in seconds as DynamoDB wants it.
+// expiry is the value of the attribute dynamo.Expires, in seconds as DynamoDB wants it.
 func expiry(over time.Time) types.AttributeValue {
 	if now := time.Now(); over.Before(now) {
 		over = now
 	}
-	return number(over.Add(keep).Unix())
+	return dynamo.Number(over.Add(keep).Unix())
 }
 
 // AcquireLease takes a lease that is free, over or the owner's own; ErrHeld, with the lease that stands. Made twice, it is
@@ -35,28 +36,28 @@ func (l *Ledger) acquire(ctx context.Context, lease ledger.Lease, now time.Time)
 	if err != nil {
 		return ledger.Lease{}, err
 	}
-	var u update
-	u.set("owner", text(lease.Owner))
-	u.set("until", instant(lease.Until))
-	u.set(expires, expiry(lease.Until))
-	u.value("now", instant(now))
+	var u dynamo.Update
+	u.Set("owner", dynamo.Text(lease.Owner))
+	u.Set("until", dynamo.Instant(lease.Until))
+	u.Set(dynamo.Expires, expiry(lease.Until))
+	u.Value("now", dynamo.Instant(now))
 	const free = "attribute_not_exists(#pk) OR #owner = :owner OR #until <= :now"
-	_, err = call(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
-		TableName: &l.tables.Meta, Key: key, UpdateExpression: aws.String(u.expression()), ConditionExpression: aws.String(free),
-		ExpressionAttributeNames: namesIn(u.expression(), free), ExpressionAttributeValues: u.values,
+	_, err = dynamo.Call(ctx, l.db.UpdateItem, &dynamodb.UpdateItemInput{
+		TableName: &l.tables.Meta, Key: key, UpdateExpression: aws.String(u.Expression()), ConditionExpression: aws.String(free),
+		ExpressionAttributeNames: dynamo.NamesIn(u.Expression(), free), ExpressionAttributeValues: u.Values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	old, refused := oldItem(err)
+	old, refused := dynamo.OldItem(err)
 	if err == nil {
 		return lease, nil
 	}
 	if !refused {
 		return ledger.Lease{}, err
 	}
-	r := reader{item: old}
-	lease.Owner, lease.Until = r.text("owner"), r.instant("until")
-	if r.err != nil {
-		return lease, r.err
+	r := dynamo.Reader{Item: old}
+	lease.Owner, lease.Until = r.Text("owner"), r.Instant("until")
+	if r.Err != nil {
+		return lease, r.Err
 	}
 	return lease, ledger.ErrHeld
 }
@@ -66,11 +67,11 @@ func (l *Ledger) ReleaseLease(ctx context.Context, name, owner string) error {
 	key, err := keyOf(leasePartition, name)
 	if err == nil {
 		const own = "#owner = :owner"
-		_, err = call(ctx, l.db.DeleteItem, &dynamodb.DeleteItemInput{
+		_, err = dynamo.Call(ctx, l.db.DeleteItem, &dynamodb.DeleteItemInput{
 			TableName: &l.tables.Meta, Key: key, ConditionExpression: aws.String(own),
-			ExpressionAttributeNames: namesIn(own), ExpressionAttributeValues: item{":owner": text(owner)},
+			ExpressionAttributeNames: dynamo.NamesIn(own), ExpressionAttributeValues: item{":owner": dynamo.Text(owner)},
 		})
-		if _, refused := oldItem(err); refused {
+		if _, refused := dynamo.OldItem(err); refused {
 			return nil
 		}
 	}
@@ -91,14 +92,14 @@ func (l *Ledger) PutProgress(ctx context.Context, p ledger.Progress) error {
 			if room -= len(name) + len(sketch); room < 0 {
 				break
 			}
-			sketches[name] = binary(sketch)
+			sketches[name] = dynamo.Binary(sketch)
 		}
 		if len(sketches) > 0 {
 			i["sketches"] = &types.AttributeValueMemberM{Value: sketches}
 		}
 		p.Keys = nil
-		i[recordAttribute], i[expires] = record(p, false), expiry(p.At)
-		_, err = call(ctx, l.db.PutItem, &dynamodb.PutItemInput{TableName: &l.tables.Meta, Item: i})
+		i[recordAttribute], i[dynamo.Expires] = dynamo.Record(p, false), expiry(p.At)
+		_, err = dynamo.Call(ctx, l.db.PutItem, &dynamodb.PutItemInput{TableName: &l.tables.Meta, Item: i})
 	}
 	return l.explain(err, l.tables.Meta, "putting the progress of %s", p.Worker)
 }
@@ -116,17 +117,17 @@ func (l *Ledger) progress(ctx context.Context, replay string) (all []ledger.Prog
 		}
 		for _, i := range page {
 			var p ledger.Progress
-			r := reader{item: i}
-			r.record(recordAttribute, &p)
+			r := dynamo.Reader{Item: i}
+			r.Record(recordAttribute, &p)
 			if sketches, ok := i["sketches"].(*types.AttributeValueMemberM); ok {
-				inner := reader{item: sketches.Value}
+				inner := dynamo.Reader{Item: sketches.Value}
 				p.Keys = map[string][]byte{}
 				for name := range sketches.Value {
-					p.Keys[name] = inner.bytes(name)
+					p.Keys[name] = inner.Bytes(name)
 				}
 			}
-			if r.err != nil {
-				return nil, r.err
+			if r.Err != nil {
+				return nil, r.Err
 			}
 			all = append(all, p)
 		}

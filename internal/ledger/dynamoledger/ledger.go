@@ -7,14 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 	"golang.org/x/time/rate"
 
-	"github.com/seed-56345083/reprise/internal/awsapi"
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -88,78 +85,10 @@ func (l *Ledger) explain(err error, where, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
-	doing := fmt.Sprintf(format, args...)
-	switch code := awsapi.ErrorCode(err); {
-	case errors.Is(err, ledger.ErrThrottled):
-		return fmt.Errorf("%s: %s: %w", doing, where, err)
-	case awsapi.Throttled(err):
-		return fmt.Errorf("%s: %s: %w: %w", doing, where, ledger.ErrThrottled, err)
-	case code == "ResourceNotFoundException":
-		return fmt.Errorf("%s: there is no table %s in region %s (reprise init --aws makes it): %w", doing, where, l.db.Options().Region, err)
-	case code == "NoSuchBucket":
-		return fmt.Errorf("%s: there is no bucket %s (reprise init --aws makes it): %w", doing, where, err)
-	case code == "AccessDeniedException" || code == "AccessDenied":
-		return fmt.Errorf("%s: these credentials are not allowed %s on %s: %w", doing, action(err), where, err)
-	default:
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-}
-
-// action is the name of the permission that a call needs.
-func action(err error) string {
-	var op *smithy.OperationError
-	if !errors.As(err, &op) {
-		return "this"
-	}
-	switch service, name := op.Service(), op.Operation(); {
-	case name == "TransactWriteItems":
-		return "dynamodb:PutItem (in a transaction)"
-	case service == "S3":
-		return map[string]string{
-			"PutObject": "s3:PutObject", "GetObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject",
-		}[name]
-	default:
-		return "dynamodb:" + name
-	}
-}
-
-// once is awsapi.Call for a call of the SDK that takes one input.
-func once[In, Out, Opt any](ctx context.Context, f func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In) (*Out, error) {
-	return awsapi.Call(ctx, func(ctx context.Context) (*Out, error) { return f(ctx, in) })
-}
-
-// call is once for calls that may be carried out any number of times.
-func call[In, Out, Opt any](ctx context.Context, f func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In) (*Out, error) {
-	out, err := once(ctx, f, in)
-	return out, harmless(err)
-}
-
-// harmless makes ErrThrottled of the service's last word, also where another attempt may have been carried out: whoever
-// tries again does no harm.
-func harmless(err error) error {
-	if _, throttled := retry.DefaultThrottleErrorCodes[awsapi.ErrorCode(err)]; throttled {
-		return fmt.Errorf("%w: %w", ledger.ErrThrottled, err)
-	}
-	return err
-}
-
-// rest waits and reports whether ctx still goes on.
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return dynamo.Explain(err, l.db.Options().Region, where, fmt.Sprintf(format, args...))
 }
 
 // get reads one item, consistently; nil: there is none.
 func (l *Ledger) get(ctx context.Context, table string, key item) (item, error) {
-	out, err := call(ctx, l.db.GetItem, &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
-	if err != nil {
-		return nil, err
-	}
-	return out.Item, nil
+	return dynamo.Get(ctx, l.db, table, key)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/seed-56345083/reprise/internal/awsapi"
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -86,10 +87,10 @@ func (l *Ledger) one(ctx context.Context, partition, name string, record any, ve
 	if i == nil {
 		return ledger.ErrNotFound
 	}
-	r := reader{item: i}
-	r.record(recordAttribute, record)
-	*version = r.number(versionAttribute)
-	return r.err
+	r := dynamo.Reader{Item: i}
+	r.Record(recordAttribute, record)
+	*version = r.Number(versionAttribute)
+	return r.Err
 }
 
 // list reads the records of a partition in the order of their names.
@@ -101,11 +102,11 @@ func list[T any](ctx context.Context, l *Ledger, partition string, setVersion fu
 		}
 		for _, i := range page {
 			var v T
-			r := reader{item: i}
-			r.record(recordAttribute, &v)
-			setVersion(&v, r.number(versionAttribute))
-			if r.err != nil {
-				return nil, r.err
+			r := dynamo.Reader{Item: i}
+			r.Record(recordAttribute, &v)
+			setVersion(&v, r.Number(versionAttribute))
+			if r.Err != nil {
+				return nil, r.Err
 			}
 			all = append(all, v)
 		}
@@ -138,7 +139,7 @@ const conflictTries = 8
 func (l *Ledger) transact(ctx context.Context, in *dynamodb.TransactWriteItemsInput) error {
 	unclear := false
 	for try := range conflictTries {
-		_, err := once(ctx, l.db.TransactWriteItems, in)
+		_, err := dynamo.Once(ctx, l.db.TransactWriteItems, in)
 		var cancelled *types.TransactionCanceledException
 		if !errors.As(err, &cancelled) {
 			return err
@@ -152,7 +153,7 @@ func (l *Ledger) transact(ctx context.Context, in *dynamodb.TransactWriteItemsIn
 		case try == conflictTries-1:
 			return fmt.Errorf("%w: %w", ledger.ErrThrottled, err)
 		}
-		if !rest(ctx, mathrand.N(20*time.Millisecond<<try)) {
+		if !dynamo.Rest(ctx, mathrand.N(20*time.Millisecond<<try)) {
 			return ctx.Err()
 		}
 	}
@@ -185,18 +186,18 @@ func (l *Ledger) writes(w ledger.Writes) (items []types.TransactWriteItem, err e
 	}
 	for _, p := range w.Protocols {
 		add(protocolPartition, p.Name, p.Version, p, item{
-			"epoch": count(p.Epoch), "complete": count(p.Complete), "building": count(p.Building), "serving": count(p.Serving),
-			"previous": count(p.Previous), "CUTOFF_TS": moment(p.Cutoff), "replay": optional(p.Replay),
+			"epoch": dynamo.Count(p.Epoch), "complete": dynamo.Count(p.Complete), "building": dynamo.Count(p.Building), "serving": dynamo.Count(p.Serving),
+			"previous": dynamo.Count(p.Previous), "CUTOFF_TS": dynamo.Moment(p.Cutoff), "replay": dynamo.Optional(p.Replay),
 		})
 	}
 	for _, g := range w.Generations {
 		add(generationPartition+g.Protocol, strconv.FormatInt(g.Number, 10), g.Version, g, item{
-			"base": count(g.Base), "replay": optional(g.Replay), "hash": optional(g.Hash), "created": moment(g.Created),
+			"base": dynamo.Count(g.Base), "replay": dynamo.Optional(g.Replay), "hash": dynamo.Optional(g.Hash), "created": dynamo.Moment(g.Created),
 		})
 	}
 	for _, r := range w.Replays {
 		add(replayPartition, r.ID, r.Version, r, item{
-			"state": optional(string(r.State)), "cutoff": moment(r.Cutoff), "created": moment(r.Created), "changed": moment(r.Changed),
+			"state": dynamo.Optional(string(r.State)), "cutoff": dynamo.Moment(r.Cutoff), "created": dynamo.Moment(r.Created), "changed": dynamo.Moment(r.Changed),
 		})
 	}
 	return items, err
@@ -212,19 +213,19 @@ func (l *Ledger) recordPut(partition, name string, version int64, record any, i 
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", partition, name, err)
 	}
-	i = without(i)
+	i = dynamo.Without(i)
 	i[partitionKey], i[sortKey] = key[partitionKey], key[sortKey]
-	i[recordAttribute], i[versionAttribute] = text(string(b)), number(version+1)
-	if n := size(i); n > maxItem {
-		return nil, fmt.Errorf("%s %s: a record of %d bytes, DynamoDB holds %d", partition, name, n, maxItem)
+	i[recordAttribute], i[versionAttribute] = dynamo.Text(string(b)), dynamo.Number(version+1)
+	if n := dynamo.Size(i); n > dynamo.MaxItem {
+		return nil, fmt.Errorf("%s %s: a record of %d bytes, DynamoDB holds %d", partition, name, n, dynamo.MaxItem)
 	}
 	put := &types.Put{TableName: &l.tables.Meta, Item: i}
 	if version == 0 {
 		put.ConditionExpression = aws.String("attribute_not_exists(#pk)")
 	} else {
 		put.ConditionExpression = aws.String("#version = :version")
-		put.ExpressionAttributeValues = item{":version": number(version)}
+		put.ExpressionAttributeValues = item{":version": dynamo.Number(version)}
 	}
-	put.ExpressionAttributeNames = namesIn(*put.ConditionExpression)
+	put.ExpressionAttributeNames = dynamo.NamesIn(*put.ConditionExpression)
 	return put, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
 	"github.com/seed-56345083/reprise/internal/realservers"
 )
@@ -43,10 +44,10 @@ func TestLook(t *testing.T) {
 	var off, missing bool
 	for _, f := range dynamoledger.Look(t.Context(), db, s.tables) {
 		switch {
-		case f.Action == dynamoledger.ActionDescribeTTL:
+		case f.Action == dynamo.ActionDescribeTTL:
 			off = f.Wrong != nil
 		case f.Table == s.tables.Stats:
-			missing = errors.Is(f.Err, dynamoledger.ErrNoTable)
+			missing = errors.Is(f.Err, dynamo.ErrNoTable)
 		default:
 			must(t, errors.Join(f.Err, f.Wrong))
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -42,7 +43,7 @@ func (l *Ledger) PutRows(ctx context.Context, part ledger.Part, rows []ledger.Ro
 	requests := make([]types.WriteRequest, len(items))
 	cost := make([]int, len(items))
 	for n, i := range items {
-		requests[n], cost[n] = types.WriteRequest{PutRequest: &types.PutRequest{Item: i}}, units(i)
+		requests[n], cost[n] = types.WriteRequest{PutRequest: &types.PutRequest{Item: i}}, dynamo.Units(i)
 	}
 	return l.explain(l.batches(ctx, requests, cost), l.tables.Stats, "%s", doing)
 }
@@ -85,15 +86,15 @@ func rowItem(p place, r *ledger.Row) (item, error) {
 	}
 	for name, v := range map[string][]byte{dims: r.Dims, measures: r.Measures} {
 		if len(v) > 0 {
-			i[name] = readable(v)
+			i[name] = dynamo.Readable(v)
 		}
 	}
 	if len(r.State) > 0 {
-		i[stateOfRow] = binary(r.State)
+		i[stateOfRow] = dynamo.Binary(r.State)
 	}
-	if n := size(i); n > maxItem {
+	if n := dynamo.Size(i); n > dynamo.MaxItem {
 		return nil, fmt.Errorf("statistic %s: the row of %d bytes with the key %.200s does not fit into DynamoDB's %d: "+
-			"count by fewer or shorter values, or leave measures out", r.Statistic, n, r.Key, maxItem)
+			"count by fewer or shorter values, or leave measures out", r.Statistic, n, r.Key, dynamo.MaxItem)
 	}
 	return i, nil
 }
@@ -139,7 +140,7 @@ func (l *Ledger) spend(ctx context.Context, units int) error {
 func (l *Ledger) writeBatch(ctx context.Context, requests []types.WriteRequest) error {
 	deadline := time.Now().Add(batchLimit)
 	for pause := batchPause; ; pause = min(2*pause, maxPause) {
-		out, err := call(ctx, l.db.BatchWriteItem, &dynamodb.BatchWriteItemInput{
+		out, err := dynamo.Call(ctx, l.db.BatchWriteItem, &dynamodb.BatchWriteItemInput{
 			RequestItems: map[string][]types.WriteRequest{l.tables.Stats: requests},
 		})
 		if err != nil {
@@ -152,7 +153,7 @@ func (l *Ledger) writeBatch(ctx context.Context, requests []types.WriteRequest) 
 		if time.Until(deadline) < wait {
 			return fmt.Errorf("%w: %d rows of a batch were left undone for %s", ledger.ErrThrottled, len(requests), batchLimit)
 		}
-		if !rest(ctx, wait) {
+		if !dynamo.Rest(ctx, wait) {
 			return ctx.Err()
 		}
 	}
@@ -162,39 +163,9 @@ func (l *Ledger) writeBatch(ctx context.Context, requests []types.WriteRequest) 
 // read unit for each 4 KiB, and at least one for each partition.
 func (l *Ledger) Rows(ctx context.Context, p ledger.RowsParams) iter.Seq2[ledger.Row, error] {
 	return func(yield func(ledger.Row, error) bool) {
-		fail := func(err error) {
-			yield(ledger.Row{}, l.explain(err, l.tables.Stats, "reading rows of %s, generation %d, %s", p.Protocol, p.Generation, p.Statistic))
-		}
-		places, err := l.placesOf(ctx, p)
-		if err != nil {
-			fail(err)
-			return
-		}
-		list := func(yield func(*dynamodb.QueryInput) bool) {
-			for _, at := range places {
-				if !yield(query(l.tables.Stats, at.partition(), "")) {
-					return
-				}
-			}
-		}
-		for page, err := range l.pages(ctx, queries, list) {
-			if err != nil {
-				fail(err)
+		for row, err := range l.VersionedRows(ctx, p) {
+			if !yield(row.Row, err) {
 				return
-			}
-			for _, i := range page {
-				r := reader{item: i}
-				row := ledger.Row{
-					Statistic: p.Statistic, Day: dayOf(r.key(partitionKey)), Key: r.key(sortKey),
-					Dims: r.bytes(dims), Measures: r.bytes(measures), State: r.bytes(stateOfRow),
-				}
-				if r.err != nil {
-					fail(r.err)
-					return
-				}
-				if !yield(row, nil) {
-					return
-				}
 			}
 		}
 	}
@@ -216,7 +187,7 @@ func (l *Ledger) purge(ctx context.Context, p ledger.PurgeParams, limit int) (re
 			return removed, err
 		}
 		for _, i := range page {
-			at, err := placeOf(p.Protocol, p.Generation, (&reader{item: i}).key(sortKey))
+			at, err := placeOf(p.Protocol, p.Generation, (&dynamo.Reader{Item: i}).Key(sortKey))
 			if err != nil {
 				return removed, err
 			}
@@ -245,10 +216,10 @@ func stays(p ledger.PurgeParams, part string) bool {
 func (l *Ledger) empty(ctx context.Context, at place, limit int) (removed int, _ error) {
 	q := query(l.tables.Stats, at.partition(), "")
 	q.ProjectionExpression = aws.String(projection(partitionKey, sortKey))
-	q.ExpressionAttributeNames = namesIn(*q.KeyConditionExpression, *q.ProjectionExpression)
+	q.ExpressionAttributeNames = dynamo.NamesIn(*q.KeyConditionExpression, *q.ProjectionExpression)
 	for removed < limit {
 		q.Limit = aws.Int32(int32(min(limit-removed, purgeAtOnce)))
-		out, err := call(ctx, l.db.Query, q)
+		out, err := dynamo.Call(ctx, l.db.Query, q)
 		if err != nil {
 			return removed, err
 		}

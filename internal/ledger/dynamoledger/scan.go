@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -61,12 +62,12 @@ func (l *Ledger) scanQueries(p ledger.ScanParams) (list []*dynamodb.QueryInput) 
 		var filters []string
 		if p.Protocol != "" {
 			filters = append(filters, "#protocol = :protocol")
-			q.ExpressionAttributeValues[":protocol"] = text(p.Protocol)
+			q.ExpressionAttributeValues[":protocol"] = dynamo.Text(p.Protocol)
 		}
 		var states []string
 		for _, s := range p.States {
 			states = append(states, ":"+string(s))
-			q.ExpressionAttributeValues[":"+string(s)] = text(string(s))
+			q.ExpressionAttributeValues[":"+string(s)] = dynamo.Text(string(s))
 		}
 		if len(states) > 0 {
 			filters = append(filters, "#state IN ("+strings.Join(states, ", ")+")")
@@ -146,11 +147,11 @@ func query(table, partition, prefix string) *dynamodb.QueryInput {
 	q := &dynamodb.QueryInput{
 		TableName: &table, ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:    aws.String("#pk = :pk"),
-		ExpressionAttributeValues: item{":pk": text(partition)},
+		ExpressionAttributeValues: item{":pk": dynamo.Text(partition)},
 	}
 	if prefix != "" {
 		q.KeyConditionExpression = aws.String("#pk = :pk AND begins_with(#sk, :prefix)")
-		q.ExpressionAttributeValues[":prefix"] = text(prefix)
+		q.ExpressionAttributeValues[":prefix"] = dynamo.Text(prefix)
 	}
 	return q
 }
@@ -211,9 +212,9 @@ func (l *Ledger) pages(ctx context.Context, width int, list iter.Seq[*dynamodb.Q
 
 // run sends the pages of one query.
 func (l *Ledger) run(ctx context.Context, q *dynamodb.QueryInput, found chan<- []item) error {
-	q.ExpressionAttributeNames = namesIn(*q.KeyConditionExpression, aws.ToString(q.FilterExpression), aws.ToString(q.ProjectionExpression))
+	q.ExpressionAttributeNames = dynamo.NamesIn(*q.KeyConditionExpression, aws.ToString(q.FilterExpression), aws.ToString(q.ProjectionExpression))
 	for {
-		out, err := call(ctx, l.db.Query, q)
+		out, err := dynamo.Call(ctx, l.db.Query, q)
 		if err != nil {
 			return err
 		}

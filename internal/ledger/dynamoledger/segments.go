@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/seed-56345083/reprise/internal/awsapi"
+	"github.com/seed-56345083/reprise/internal/dynamo"
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
@@ -54,7 +55,7 @@ func (l *Ledger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Se
 	if awsapi.ErrorCode(err) == "PreconditionFailed" { // it is there already
 		return nil
 	}
-	return l.explain(harmless(err), "bucket "+l.bucket, "putting segment %s", key)
+	return l.explain(dynamo.Harmless(err), "bucket "+l.bucket, "putting segment %s", key)
 }
 
 // Segment reads a blob; ErrNotFound.
@@ -77,7 +78,7 @@ func (l *Ledger) Segment(ctx context.Context, id ledger.CursorID, s ledger.Segme
 	if missing := (*types.NoSuchKey)(nil); errors.As(err, &missing) {
 		err = ledger.ErrNotFound
 	}
-	return blob, l.explain(harmless(err), "bucket "+l.bucket, "reading segment %s", key)
+	return blob, l.explain(dynamo.Harmless(err), "bucket "+l.bucket, "reading segment %s", key)
 }
 
 // againError marks what is worth another try, though the SDK does not know it.
@@ -97,7 +98,7 @@ func (l *Ledger) DeleteSegments(ctx context.Context, replay string, limit int) (
 }
 
 func (l *Ledger) deleteSegments(ctx context.Context, prefix string, limit int) (int, error) {
-	found, err := call(ctx, l.s3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: &l.bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(limit))})
+	found, err := dynamo.Call(ctx, l.s3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: &l.bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(limit))})
 	if err != nil || len(found.Contents) == 0 {
 		return 0, err
 	}
@@ -105,7 +106,7 @@ func (l *Ledger) deleteSegments(ctx context.Context, prefix string, limit int) (
 	for _, o := range found.Contents {
 		names = append(names, types.ObjectIdentifier{Key: o.Key})
 	}
-	gone, err := call(ctx, l.s3.DeleteObjects, &s3.DeleteObjectsInput{
+	gone, err := dynamo.Call(ctx, l.s3.DeleteObjects, &s3.DeleteObjectsInput{
 		Bucket: &l.bucket, Delete: &types.Delete{Objects: names, Quiet: aws.Bool(true)},
 	})
 	if err != nil {
