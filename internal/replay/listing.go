@@ -147,6 +147,7 @@ type page struct {
 	d         *Driver
 	scope     scope
 	cursors   []ledger.Cursor
+	known     int // of the cursors, that were there before
 	bytes     int64
 	unmatched int64
 	others    int64
@@ -220,9 +221,9 @@ func (p *page) want(r ledger.Replay, protocol string, object archive.Object, now
 	})
 }
 
-// onlyNew leaves in a page of the second listing what has no cursor yet, or one whose page was cut off: it was made by
-// this listing, and nobody has claimed it. (Should clocks disagree, a message too many is sent, or one that got lost is
-// sent again with other lost work.)
+// onlyNew leaves in a page of the second listing what has no cursor yet, or one that may have been left without a message
+// when this page was cut off: nobody has claimed it, and it is not of the first listing. (Should a clock be wrong about
+// that, a message too many is sent, or one that got lost is sent again with other lost work.)
 func (p *page) onlyNew(ctx context.Context, r ledger.Replay) error {
 	if r.Listing.Passes == 0 || len(p.cursors) == 0 {
 		return nil
@@ -246,9 +247,12 @@ func (p *page) onlyNew(ctx context.Context, r ledger.Replay) error {
 	p.bytes = 0
 	for i, c := range p.cursors {
 		switch k := known[i]; {
-		case k.Key == "" || k.State == ledger.Pending && k.Epoch == 0 && !k.StateChange.Before(r.Listing.Again):
+		case k.Key == "":
 			fresh = append(fresh, c)
 			p.bytes += c.Size
+		case k.State == ledger.Pending && k.Epoch == 0 && !k.StateChange.Before(r.Listing.Again):
+			fresh = append(fresh, c)
+			p.known++
 		case k.ETag != c.ETag:
 			if p.changed++; k.State == ledger.Finished {
 				p.d.o.Log.Warn("an object has changed after it was read; what came in is not counted", zap.String("replay", r.ID), zap.String("object", c.Key))
@@ -310,13 +314,13 @@ func (p *page) untag(ctx context.Context, r ledger.Replay) {
 // save moves the continuation; at the end of the listing the replay is RUNNING, and the number of objects listed is
 // the number of cursors there are: a page that was repeated may have seen other keys the second time.
 func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, error) {
-	var listed int64
+	var listed ledger.Tally
 	if p.end {
 		summary, err := p.d.o.Ledger.Summarize(ctx, before.ID)
 		if err != nil {
 			return before, fmt.Errorf("counting the objects of %s: %w", before.ID, err)
 		}
-		listed = summary.Total().Objects
+		listed = summary.Total()
 	}
 	return p.d.update(ctx, before.ID, func(r *ledger.Replay) error {
 		l := &r.Listing
@@ -325,7 +329,7 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 		}
 		r.Waits = "" // it gets on again
 		l.After = p.last
-		l.Objects += int64(len(p.cursors))
+		l.Objects += int64(len(p.cursors) - p.known)
 		l.Bytes += p.bytes
 		l.Unmatched += p.unmatched
 		l.Others += p.others
@@ -336,10 +340,10 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 			l.Sample = p.sample
 		}
 		if p.end {
-			if listed < l.Objects {
-				return fmt.Errorf("%d objects were listed and the ledger has %d: it has lost some", l.Objects, listed)
+			if listed.Objects < l.Objects {
+				return fmt.Errorf("%d objects were listed and the ledger has %d: it has lost some", l.Objects, listed.Objects)
 			}
-			l.Objects = listed
+			l.Objects, l.Bytes = listed.Objects, listed.Size
 			l.Passes++
 			if l.Done = l.Again.IsZero() || l.Passes > 1; !l.Done {
 				l.After = ""

@@ -34,12 +34,13 @@ type lively struct {
 	late    time.Duration
 	swept   []string
 	n       int
+	prefix  string                    // of the archive's keys
 	all     map[string]map[string]int // by protocol: all lines that there have ever been, by their text
 }
 
 func newLively(t *testing.T) *lively {
 	t.Helper()
-	l := &lively{system: newSystem(t), all: map[string]map[string]int{}}
+	l := &lively{system: newSystem(t), prefix: "logs/", all: map[string]map[string]int{}}
 	var err error
 	if l.entries, err = sqliteentries.Open(context.Background(), l.ledger); err != nil {
 		t.Fatal(err)
@@ -54,7 +55,22 @@ func (l *lively) side() *replay.LiveSide {
 // beside makes a process's driver with the live side.
 func (l *lively) beside(owner string, tap *tap, change ...func(*replay.Options)) *replay.Driver {
 	l.t.Helper()
-	return l.driver(owner, tap, append([]func(*replay.Options){func(o *replay.Options) { o.Live = l.side() }}, change...)...)
+	live := func(o *replay.Options) {
+		if o.Live = l.side(); tap != nil {
+			o.Live.Entries = tapEntries{l.entries, tap}
+		}
+	}
+	return l.driver(owner, tap, append([]func(*replay.Options){live}, change...)...)
+}
+
+// tapEntries taps what decides in a driver.
+type tapEntries struct {
+	entries.Entries
+	t *tap
+}
+
+func (e tapEntries) Unwritten(ctx context.Context, protocol string) ([]entries.Batch, error) {
+	return get(e.t, "Unwritten", func() ([]entries.Batch, error) { return e.Entries.Unwritten(ctx, protocol) })
 }
 
 // opened gives the protocols their first generation.
@@ -231,12 +247,21 @@ func (l *lively) sweep(ctx context.Context, protocol string) error {
 // begin opens a batch under the protocol's epoch, as the archiver of that epoch.
 func (l *lively) begin(protocol string) entries.Batch {
 	l.t.Helper()
+	return l.beginAs(protocol, true)
+}
+
+// beginAs opens a batch that is to be an object, or one of entries that others archive.
+func (l *lively) beginAs(protocol string, object bool) entries.Batch {
+	l.t.Helper()
 	now := time.Now().UTC()
 	epoch := l.protocol(protocol).Epoch
 	id := ulid.MustNew(ulid.Timestamp(now), ulid.DefaultEntropy()).String()
 	b := entries.Batch{
 		ID: id, Protocol: protocol, Epoch: epoch, State: entries.Open, Opened: now,
-		Key: fmt.Sprintf("logs/%s/%s", protocol, archive.ObjectName(epoch, id)),
+		Key: fmt.Sprintf("%s%s/%s", l.prefix, protocol, archive.ObjectName(epoch, id)),
+	}
+	if !object {
+		b.Key = ""
 	}
 	if err := l.entries.OpenBatch(context.Background(), b); err != nil {
 		l.t.Fatal(err)

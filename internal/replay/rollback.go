@@ -36,16 +36,22 @@ func (d *Driver) Rollback(ctx context.Context, protocols []string) ([]ledger.Pro
 }
 
 // Purge gives the generation before the one that serves up: it cannot be rolled back to any more, and the watcher
-// deletes its rows at a bounded rate. ErrState where there is none.
+// deletes its rows at a bounded rate. ErrState where there is none, or where it is the last one that is whole.
 func (d *Driver) Purge(ctx context.Context, protocols []string) ([]ledger.Protocol, error) {
 	return d.change(ctx, protocols, func(p *ledger.Protocol) error {
-		if p.Previous == 0 {
+		switch {
+		case p.Previous == 0:
 			return fmt.Errorf("%w: %s has no generation before the one that serves", ErrState, p.Name)
+		case fallsBack(*p):
+			return fmt.Errorf("%w: %s serves a generation that %s still builds; should that be cancelled, the one before must serve again", ErrState, p.Name, p.Replay)
 		}
 		*p = retire(*p)
 		return nil
 	})
 }
+
+// fallsBack reports whether the previous generation is the one that a cancel gives back to readers.
+func fallsBack(p ledger.Protocol) bool { return p.Building != 0 && p.Building == p.Serving }
 
 // retire lets nobody read the previous generation any more.
 func retire(p ledger.Protocol) ledger.Protocol {

@@ -167,7 +167,7 @@ func (d *Driver) purge(ctx context.Context, _ []ledger.Replay) error {
 	}
 	left := purgePerLook
 	for _, p := range protocols {
-		if p.Previous != 0 && !p.Since.IsZero() && time.Since(p.Since) >= d.o.Keep {
+		if p.Previous != 0 && !fallsBack(p) && !p.Since.IsZero() && time.Since(p.Since) >= d.o.Keep {
 			p = retire(p)
 			if err := d.o.Ledger.Write(ctx, ledger.Writes{Protocols: []ledger.Protocol{p}}); err != nil {
 				continue // rolled back at this moment, or the next look tries again
