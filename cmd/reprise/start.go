@@ -83,10 +83,9 @@ func (c *startCommand) archive(e *environment, a *app.App) error {
 		return nil
 	}
 	fmt.Fprintln(e.err, "archiving what is in the incoming table")
-	err := a.Archive(e, true, true)
-	if errors.Is(err, ledger.ErrHeld) {
-		fmt.Fprintf(e.err, "another process is at it, the replay begins without: %v\n", err)
-		return nil
+	all, err := a.ArchiveFirst(e)
+	if err == nil && !all {
+		fmt.Fprintln(e.err, "it takes longer than live.drain; the replay begins with what is there, the rest is counted live")
 	}
 	return err
 }

@@ -30,6 +30,7 @@ type App struct {
 	log    *zap.Logger
 	name   string // of this process: host, process number and a random part
 	driver *replay.Driver
+	side   side
 }
 
 // backend is what a backend gives.
@@ -56,8 +57,11 @@ func Open(ctx context.Context, c config.Config, version string, log *zap.Logger)
 		err = a.openLocal(ctx, c.Local)
 	}
 	if err == nil {
+		err = a.openSide(c)
+	}
+	if err == nil {
 		a.driver, err = replay.New(replay.Options{
-			Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive,
+			Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Live: a.liveSide(),
 			Owner: a.name, Interval: c.Watcher.Interval, StuckAfter: c.Watcher.StuckAfter, Retention: a.retention,
 			Lease: lease(c.Watcher), MaxAttempts: c.Worker.MaxAttempts, Log: log,
 		})

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -66,10 +65,6 @@ func (a *App) Ingest(ctx context.Context, p IngestParams) (Ingested, error) {
 		return Ingested{}, err
 	}
 	return ingest(ctx, a.entries, program, p)
-}
-
-func (a *App) unknownProtocol(name string) error {
-	return fmt.Errorf("%w: protocol %q is not configured; configured: %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
 }
 
 func ingest(ctx context.Context, to entries.Intake, program *stats.Program, p IngestParams) (Ingested, error) {

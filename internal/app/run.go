@@ -30,7 +30,8 @@ func (a *App) Work(ctx context.Context) error {
 // waited for, and every step of theirs takes a look.
 const onceInterval = time.Second
 
-// Run runs all roles in this process until ctx ends; with once, until no replay can go on: nil when all are over,
+// Run runs all roles in this process until ctx ends, those of a live side too where there is one. With once it runs them until
+// no replay can go on, and then counts what is in the incoming table and archives what is due, once: nil when all replays are over,
 // replay.ErrHeld when one is held back, with what holds it.
 func (a *App) Run(ctx context.Context, once bool) error {
 	signalled := ctx
@@ -39,9 +40,18 @@ func (a *App) Run(ctx context.Context, once bool) error {
 	if once {
 		a.driver.Hasten(onceInterval)
 	}
+	if a.HasLive() {
+		if err := a.openProtocols(ctx); err != nil {
+			return err
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx) // a role that fails takes the others with it
 	group.Go(func() error { return a.Work(ctx) })
 	group.Go(func() error { return a.driver.Watch(ctx) })
+	if a.HasLive() {
+		group.Go(func() error { return a.count(ctx, false) })
+		group.Go(func() error { return a.side.archiver.Run(ctx) })
+	}
 	var held error
 	if once {
 		group.Go(func() error {
@@ -55,6 +65,9 @@ func (a *App) Run(ctx context.Context, once bool) error {
 	}
 	if once && signalled.Err() != nil {
 		return fmt.Errorf("stopped before every replay was over: %w", signalled.Err())
+	}
+	if once && a.HasLive() {
+		held = errors.Join(held, a.count(signalled, true), a.side.archiver.Once(signalled, false))
 	}
 	return held
 }
@@ -115,19 +128,33 @@ func (a *App) startParams(protocols []string, change func(*replay.StartParams)) 
 	p := replay.StartParams{
 		Prefix: a.config.Archive.Prefix, Layout: a.config.Archive.Layout, Tags: a.config.Archive.Tags,
 	}
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(protocols))) {
-		protocol, ok := a.config.Protocol[name]
-		if !ok {
-			return p, fmt.Errorf("%w: protocol %q is not configured; configured: %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
+	protocols = slices.Compact(slices.Sorted(slices.Values(protocols)))
+	for _, name := range protocols {
+		if _, ok := a.config.Protocol[name]; !ok {
+			return p, a.unknownProtocol(name)
 		}
+	}
+	p.Protocols = a.protocolParams(protocols)
+	change(&p)
+	return p, nil
+}
+
+// protocolParams are what the configuration says of protocols that it has.
+func (a *App) protocolParams(names []string) []replay.ProtocolParams {
+	var list []replay.ProtocolParams
+	for _, name := range names {
+		protocol := a.config.Protocol[name]
 		rejects := 1.0
 		if protocol.Rejects.Limited {
 			rejects = protocol.Rejects.FailAbove
 		}
-		p.Protocols = append(p.Protocols, replay.ProtocolParams{Definition: a.config.Definition(name), Rejects: rejects})
+		list = append(list, replay.ProtocolParams{Definition: a.config.Definition(name), Rejects: rejects, Others: protocol.Others()})
 	}
-	change(&p)
-	return p, nil
+	return list
+}
+
+func (a *App) unknownProtocol(name string) error {
+	return fmt.Errorf("%w: protocol %q is not configured; configured: %s", ErrUsage, name, strings.Join(a.config.Protocols(), ", "))
 }
 
 // ErrUsage says that a command was called wrongly.

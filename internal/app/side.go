@@ -2,11 +2,61 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/archiver"
+	"github.com/seed-56345083/reprise/internal/config"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/live"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
+
+// side is what the live side's roles have in common; zero where there is none.
+type side struct {
+	counter  *live.Counter
+	archiver *archiver.Archiver
+}
+
+// openSide makes the live side of the configuration from the open backend.
+func (a *App) openSide(c config.Config) (err error) {
+	if !c.Live.On {
+		return nil
+	}
+	if a.entries == nil {
+		return fmt.Errorf("%w: backend %s has no live side; write live: none", ErrUsage, c.Backend)
+	}
+	a.side.counter, err = live.New(live.Options{Ledger: a.ledger, Entries: a.entries, Slots: c.Live.Slots, Log: a.log})
+	if err != nil {
+		return err
+	}
+	layout, err := archive.ParseLayout(c.Archive.Layout)
+	if err != nil {
+		return fmt.Errorf("archive.layout: %w", err)
+	}
+	o := archiver.Options{
+		Ledger: a.ledger, Entries: a.entries, Archive: a.archive, Count: a.side.counter.Count,
+		Owner: a.name, Prefix: c.Archive.Prefix, Layout: layout,
+		MaxBytes: int64(c.Archiver.MaxBytes), MaxAge: c.Archiver.MaxAge, Keep: c.Archiver.KeepEntries, Late: c.Live.Late, Log: a.log,
+	}
+	for _, name := range c.Protocols() {
+		o.Protocols = append(o.Protocols, archiver.Protocol{Name: name, Others: c.Protocol[name].Others()})
+	}
+	a.side.archiver, err = archiver.New(o)
+	return err
+}
+
+// liveSide is what replays need of it; nil where there is none.
+func (a *App) liveSide() *replay.LiveSide {
+	if a.side.counter == nil {
+		return nil
+	}
+	return &replay.LiveSide{
+		Entries: a.entries, Sweep: a.side.counter.Sweep, Drain: a.side.archiver.Drain,
+		Settle: a.config.Live.Settle, Late: a.config.Live.Late,
+	}
+}
 
 // needLive is the error of a command that makes no sense without a live side; does says what the command does.
 func (a *App) needLive(does string) error {
@@ -32,12 +82,46 @@ func (a *App) LiveStatus(ctx context.Context) (*replay.StatusLive, error) {
 	return a.driver.StatusLive(ctx, protocols)
 }
 
-// Live counts the entries of the incoming table as they come, until ctx ends; with once, until all that is there is counted.
-func (a *App) Live(_ context.Context, _ bool) error {
-	return a.needLive("reprise live counts the incoming table")
+// openProtocols gives each configured protocol a generation, so that nothing is counted or archived that none counts.
+func (a *App) openProtocols(ctx context.Context) error {
+	return a.driver.OpenLive(ctx, a.protocolParams(a.config.Protocols()))
 }
 
-// Archive moves what is counted to the archive.
-func (a *App) Archive(_ context.Context, _, _ bool) error {
-	return a.needLive("reprise archive moves what is counted live to the archive")
+// Live counts the entries of the incoming table as they come, until ctx ends; with once, until all that is there is counted.
+// ErrUsage: there is no live side.
+func (a *App) Live(ctx context.Context, once bool) error {
+	if err := a.needLive("reprise live counts the incoming table"); err != nil {
+		return err
+	}
+	if err := a.openProtocols(ctx); err != nil {
+		return err
+	}
+	return a.count(ctx, once)
+}
+
+func (a *App) count(ctx context.Context, once bool) error {
+	if !once {
+		<-ctx.Done()
+		return nil
+	}
+	var errs []error
+	for _, name := range a.config.Protocols() {
+		errs = append(errs, a.side.counter.Sweep(ctx, name))
+	}
+	return errors.Join(errs...)
+}
+
+// Archive moves what is counted to the archive, until ctx ends; with once it makes one pass, with force one that writes
+// also what is small and young. ErrUsage: there is no live side.
+func (a *App) Archive(ctx context.Context, once, force bool) error {
+	if err := a.needLive("reprise archive moves what is counted live to the archive"); err != nil {
+		return err
+	}
+	if err := a.openProtocols(ctx); err != nil {
+		return err
+	}
+	if once {
+		return a.side.archiver.Once(ctx, force)
+	}
+	return a.side.archiver.Run(ctx)
 }
