@@ -53,6 +53,9 @@ var errThere = errors.New("there is a batch of that id")
 
 // OpenBatch stores a new batch, in one transaction with its place among the protocol's.
 func (e *Entries) OpenBatch(ctx context.Context, b entries.Batch) error {
+	if err := b.Check(); err != nil {
+		return fmt.Errorf("opening a batch: %w", err)
+	}
 	check, err := e.ledger.EpochIs(b.Protocol, b.Epoch)
 	if err == nil {
 		const fresh = "attribute_not_exists(#id)"
@@ -86,8 +89,8 @@ func (e *Entries) register(b entries.Batch, verb string) write {
 // Join is one transaction over Meta, the batch, a page, and the members.
 func (e *Entries) Join(ctx context.Context, j entries.Join) (entries.Batch, error) {
 	doing := fmt.Sprintf("joining %d entries to batch %s", len(j.Members), j.Batch.ID)
-	if n := len(j.Members); n < 1 || n > entries.MaxJoin {
-		return entries.Batch{}, fmt.Errorf("%s: %w: 1 to %d are possible", doing, errNoRoom, entries.MaxJoin)
+	if err := j.Check(); err != nil {
+		return entries.Batch{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	check, err := e.ledger.EpochIs(j.Batch.Protocol, j.Batch.Epoch)
 	if err != nil {
@@ -270,8 +273,8 @@ func (e *Entries) members(ctx context.Context, b entries.Batch, from, to int) ([
 
 // Archived marks members of a batch.
 func (e *Entries) Archived(ctx context.Context, batch string, ids []string, expires time.Time) error {
-	if len(ids) > entries.MaxRead {
-		return fmt.Errorf("marking %d entries as archived: at most %d at once", len(ids), entries.MaxRead)
+	if err := entries.CheckArchived(batch, ids); err != nil {
+		return fmt.Errorf("marking entries as archived: %w", err)
 	}
 	var u dynamo.Update
 	u.Set(archived, yes())

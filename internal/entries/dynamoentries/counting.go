@@ -18,8 +18,8 @@ import (
 // LiveRows returns the rows of one part with these keys.
 func (e *Entries) LiveRows(ctx context.Context, part ledger.Part, keys []entries.RowKey) ([]entries.LiveRow, error) {
 	doing := fmt.Sprintf("reading rows of %s, generation %d, part %s", part.Protocol, part.Generation, part.Name)
-	if len(keys) > entries.MaxRead {
-		return nil, fmt.Errorf("%s: %d keys, at most %d at once", doing, len(keys), entries.MaxRead)
+	if err := entries.CheckRead(len(keys)); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	var wanted []dynamo.Item
 	rows := make(map[entries.RowKey]entries.LiveRow, len(keys))
@@ -39,7 +39,8 @@ func (e *Entries) LiveRows(ctx context.Context, part ledger.Part, keys []entries
 		var row dynamoledger.VersionedRow
 		if err == nil {
 			row, err = dynamoledger.RowOf(i)
-			rows[entries.RowKey{Statistic: row.Statistic, Day: row.Day, Key: row.Key}] = entries.LiveRow{Row: row.Row, Version: row.Version}
+			found := entries.LiveRow{Row: row.Row, Version: row.Version}
+			rows[found.RowKey()] = found
 		}
 	}
 	if err != nil {
@@ -55,7 +56,7 @@ func (e *Entries) LiveRows(ctx context.Context, part ledger.Part, keys []entries
 // Count is one transaction over entries and rows. The partitions of new rows are entered into the directory before.
 func (e *Entries) Count(ctx context.Context, c entries.Count) error {
 	doing := fmt.Sprintf("counting %d entries of %s in generation %d", len(c.Entries), c.Part.Protocol, c.Part.Generation)
-	if err := checkCount(c); err != nil {
+	if err := c.Check(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	writes := make([]write, 0, len(c.Entries)+len(c.Rows))
@@ -70,21 +71,6 @@ func (e *Entries) Count(ctx context.Context, c entries.Count) error {
 		err = e.transact(ctx, writes)
 	}
 	return e.explain(err, "%s", doing)
-}
-
-// checkCount refuses what no transaction could take.
-func checkCount(c entries.Count) error {
-	if n := len(c.Entries) + len(c.Rows); n > entries.MaxItems || len(c.Entries) == 0 {
-		return fmt.Errorf("%w: %d entries and %d rows; 1 entry to %d of both are possible", errNoRoom, len(c.Entries), len(c.Rows), entries.MaxItems)
-	}
-	states := 0
-	for n := range c.Rows {
-		states += len(c.Rows[n].State)
-	}
-	if states > entries.MaxBytes {
-		return fmt.Errorf("%w: rows with states of %d bytes, at most %d", errNoRoom, states, entries.MaxBytes)
-	}
-	return nil
 }
 
 // mark is what counting writes into an entry. todo is set in any case, so that the entry has its place in the index also
@@ -145,8 +131,8 @@ func (e *Entries) LiveParts(ctx context.Context, name string, generation int64, 
 // relies on it.
 func (e *Entries) MergeLive(ctx context.Context, m entries.Merge) error {
 	doing := fmt.Sprintf("merging rows of %s, generation %d, into %s", m.Into.Protocol, m.Into.Generation, m.Into.Name)
-	if n := 1 + len(m.Remove); n > entries.MaxItems {
-		return fmt.Errorf("%s: %w: %d rows, at most %d", doing, errNoRoom, n, entries.MaxItems)
+	if err := m.Check(); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	rows := []entries.LiveRow{m.Row}
 	writes, err := e.puts(nil, m.Into, rows)

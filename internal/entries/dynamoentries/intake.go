@@ -24,13 +24,8 @@ const atOnce = 32
 
 // Put puts new entries: conditional puts side by side. Of an id that comes twice the first counts, and the second was there.
 func (e *Entries) Put(ctx context.Context, list []entries.Entry) (there int, err error) {
-	if len(list) > entries.MaxPut {
-		return 0, fmt.Errorf("putting %d entries: at most %d at once", len(list), entries.MaxPut)
-	}
-	for n := range list {
-		if err := list[n].Check(); err != nil {
-			return 0, fmt.Errorf("putting entry %q: %w", list[n].ID, err)
-		}
+	if err := entries.CheckPut(list); err != nil {
+		return 0, fmt.Errorf("putting entries: %w", err)
 	}
 	var found atomic.Int64
 	seen := make(map[string]bool, len(list))
@@ -88,8 +83,8 @@ func (e *Entries) put(ctx context.Context, entry entries.Entry) (was bool, _ err
 
 // Read returns the entries of these ids. What is no entry is left out: the feed names it when it comes.
 func (e *Entries) Read(ctx context.Context, ids []string) ([]entries.Entry, error) {
-	if len(ids) > entries.MaxRead {
-		return nil, fmt.Errorf("reading %d entries: at most %d at once", len(ids), entries.MaxRead)
+	if err := entries.CheckRead(len(ids)); err != nil {
+		return nil, fmt.Errorf("reading entries: %w", err)
 	}
 	var keys []dynamo.Item
 	seen := make(map[string]bool, len(ids))
@@ -163,6 +158,9 @@ func (e *Entries) Unfinished(ctx context.Context, name string) iter.Seq2[entries
 
 // Backlog counts what the index shows. Beyond the limit it only looks for the oldest entry of each shard.
 func (e *Entries) Backlog(ctx context.Context, name string, limit int64) (entries.Backlog, error) {
+	if err := entries.CheckLimit(limit); err != nil {
+		return entries.Backlog{}, fmt.Errorf("counting the backlog of %s: %w", name, err)
+	}
 	var b entries.Backlog
 	for shard := range entries.Shards {
 		var after dynamo.Item
@@ -193,4 +191,6 @@ func (e *Entries) Backlog(ctx context.Context, name string, limit int64) (entrie
 }
 
 // Expire does nothing: DynamoDB removes what has expired by itself, some days late.
-func (e *Entries) Expire(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (e *Entries) Expire(_ context.Context, _ time.Time, limit int) (int, error) {
+	return 0, entries.CheckLimit(int64(limit))
+}

@@ -16,9 +16,6 @@ import (
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
-// errNoRoom is of a call that no state of the table could make right.
-var errNoRoom = errors.New("more than one transaction takes")
-
 // write is one item of a transaction, and what it means that its condition does not hold.
 type write struct {
 	types.TransactWriteItem

@@ -76,21 +76,17 @@ func atVersion(version string) (condition *string, names map[string]string, valu
 	return aws.String(same), dynamo.NamesIn(same), dynamo.Item{":version": dynamo.Text(version)}
 }
 
-// EpochIs is the condition that a protocol has that epoch; 0: that no replay was ever started and nothing was counted.
+// EpochIs is the condition that a protocol has that epoch. None has epoch 0: it has not begun.
 func (l *Ledger) EpochIs(protocol string, epoch int64) (types.TransactWriteItem, error) {
 	key, err := keyOf(protocolPartition, protocol)
 	if err != nil {
 		return types.TransactWriteItem{}, err
 	}
-	check := &types.ConditionCheck{TableName: &l.tables.Meta, Key: key}
-	condition := "#epoch = :epoch"
-	if epoch == 0 {
-		condition = "attribute_not_exists(#epoch)" // a zero is left out
-	} else {
-		check.ExpressionAttributeValues = dynamo.Item{":epoch": dynamo.Number(epoch)}
-	}
-	check.ConditionExpression, check.ExpressionAttributeNames = &condition, dynamo.NamesIn(condition)
-	return types.TransactWriteItem{ConditionCheck: check}, nil
+	const same = "#epoch = :epoch"
+	return types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+		TableName: &l.tables.Meta, Key: key, ConditionExpression: aws.String(same), ExpressionAttributeNames: dynamo.NamesIn(same),
+		ExpressionAttributeValues: dynamo.Item{":epoch": dynamo.Number(epoch)},
+	}}, nil
 }
 
 // Enter puts the partitions of rows into the directory, before the first of them is written there. It does not wait for
