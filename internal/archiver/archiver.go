@@ -43,9 +43,7 @@ func (a *Archiver) Run(ctx context.Context) error {
 			err := a.protocol(ctx, p, false, false)
 			rest[p.Name] = a.judge(ctx, p, rest[p.Name], err)
 		}
-		if err := a.expire(ctx); err != nil && ctx.Err() == nil {
-			a.o.Log.Warn("removing archived entries", zap.Error(err))
-		}
+		a.expire(ctx)
 		a.progress.log(a.o.Log, logEvery)
 		_ = pause(ctx, a.o.Interval)
 	}
@@ -84,11 +82,7 @@ func (a *Archiver) Once(ctx context.Context, force bool) error {
 			errs = append(errs, fmt.Errorf("archiving %s: %w", p.Name, err))
 		}
 	}
-	if len(errs) == 0 {
-		if err := a.expire(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("removing archived entries: %w", err))
-		}
-	}
+	a.expire(ctx)
 	a.progress.log(a.o.Log, 0)
 	return errors.Join(errs...)
 }
@@ -189,16 +183,18 @@ func (a *Archiver) release(ctx context.Context, protocol string) {
 	}
 }
 
-// expire removes what was archived long enough ago, in steps, and no more than so many at once.
-func (a *Archiver) expire(ctx context.Context) error {
+// expire removes what was archived long enough ago, in steps, and no more than so many at once. It can wait.
+func (a *Archiver) expire(ctx context.Context) {
 	for range expireSteps {
 		n, err := a.o.Entries.Expire(ctx, time.Now(), expireStep)
 		a.progress.add(totals{removed: int64(n)})
+		if err != nil && ctx.Err() == nil {
+			a.o.Log.Warn("removing archived entries", zap.Error(err))
+		}
 		if err != nil || n == 0 {
-			return err
+			return
 		}
 	}
-	return nil
 }
 
 // patiently makes a call again that was refused for a while; nothing was written then.
