@@ -97,7 +97,9 @@ func (c *Counter) count(ctx context.Context, protocol string, list []entries.Ent
 		why.all(unique, fmt.Errorf("%w: %s", ErrNoGeneration, protocol))
 	default:
 		call := &call{c: c, why: &why}
-		call.run(ctx, c.groups(ctx, record, unique, &why))
+		for _, gens := range turns(record) {
+			call.run(ctx, c.groups(ctx, protocol, gens, unique, &why))
+		}
 	}
 	return why.of(list)
 }
@@ -120,15 +122,29 @@ func unique(protocol string, list []entries.Entry, why *reasons) []entries.Entry
 	return once
 }
 
-// groups makes the transactions that count a list in the generations of a protocol.
-func (c *Counter) groups(ctx context.Context, p ledger.Protocol, list []entries.Entry, why *reasons) []group {
+// turns are the generations of a protocol, those of each turn counted when those before it are: the one that serves comes
+// last. Whatever readers see is then in the generation that they may be about to read, by a promotion or a rollback.
+func turns(p ledger.Protocol) [2][]int64 {
+	var of [2][]int64
+	for _, g := range p.Gens {
+		turn := 0
+		if g == p.Serving {
+			turn = 1
+		}
+		of[turn] = append(of[turn], g)
+	}
+	return of
+}
+
+// groups makes the transactions that count a list in some generations of a protocol.
+func (c *Counter) groups(ctx context.Context, protocol string, gens []int64, list []entries.Entry, why *reasons) []group {
 	var groups []group
-	for _, number := range p.Gens {
+	for _, number := range gens {
 		need := lacking(list, number)
 		if len(need) == 0 {
 			continue
 		}
-		g, err := c.generation(ctx, p.Name, number)
+		g, err := c.generation(ctx, protocol, number)
 		if err != nil {
 			why.all(need, err)
 			continue
