@@ -56,6 +56,7 @@ type commands struct {
 	Purge     purgeCommand    `cmd:"" help:"Give the generation before the one that serves up: its rows are deleted."`
 	Finish    finishCommand   `cmd:"" help:"Finish a replay now, or leave out what has failed."`
 	Certify   certifyCommand  `cmd:"" help:"Add a replay's accounts up: what was listed, read, counted and folded."`
+	Lambda    lambdaCommand   `cmd:"" hidden:"" help:"Count what the stream of the incoming table hands this Lambda function. Needs no naming there: it is what happens without arguments."`
 	Version   versionCommand  `cmd:"" help:"Print the version."`
 }
 
@@ -87,6 +88,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "reprise:", err)
 		return exitFailed
+	}
+	if len(args) == 0 && app.InLambda() {
+		args = []string{"lambda"}
 	}
 	parsed, err := parser.Parse(args)
 	if helped >= 0 { // --help was printed

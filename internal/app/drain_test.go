@@ -32,7 +32,8 @@ func localApp(t *testing.T, settings string) *App {
 	return openApp(t, dir, "local: {archive: "+filepath.Join(dir, "archive")+", dir: "+filepath.Join(dir, "state")+"}\n"+settings)
 }
 
-func openApp(t *testing.T, dir, text string) *App {
+// openApp opens what a configuration says, after the first steps given.
+func openApp(t *testing.T, dir, text string, first ...func(*testing.T, config.Config)) *App {
 	t.Helper()
 	file := filepath.Join(dir, config.FileName)
 	text += `
@@ -49,12 +50,23 @@ protocols:
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range first {
+		f(t, c)
+	}
 	a, err := Open(t.Context(), c, "test", zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	return a
+}
+
+// provision makes what the aws backend needs.
+func provision(t *testing.T, c config.Config) {
+	t.Helper()
+	if steps, err := Provision(t.Context(), c, "test", true); err != nil {
+		t.Fatalf("%v: %+v", err, steps)
+	}
 }
 
 // TestDrainEnds: a replay whose older batches are not archived within live.drain is held, with the reason, and goes on later.

@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
+	"github.com/seed-56345083/reprise/internal/live"
+	"github.com/seed-56345083/reprise/internal/stats"
+)
+
+// lambdaAPI is the variable in which Lambda says where its runtime is.
+const lambdaAPI = "AWS_LAMBDA_RUNTIME_API"
+
+// InLambda reports whether this process runs as a Lambda function.
+func InLambda() bool { return os.Getenv(lambdaAPI) != "" }
+
+// ServeLambda counts what the stream of the incoming table hands this Lambda function. It only returns when it cannot
+// begin: Lambda's runtime ends the process. ErrUsage: there is no live side, or this is no Lambda function.
+func (a *App) ServeLambda(ctx context.Context) error {
+	if !InLambda() {
+		return fmt.Errorf("%w: this is no Lambda function (%s is not set); reprise live reads the stream by itself", ErrUsage, lambdaAPI)
+	}
+	if err := a.needLive("as a Lambda function, reprise counts the incoming table"); err != nil {
+		return err
+	}
+	if err := a.openProtocols(ctx); err != nil {
+		return err
+	}
+	lambda.StartWithOptions(a.streamEvent, lambda.WithContext(ctx))
+	return errors.New("lambda's runtime has let go of the function")
+}
+
+// replyTime is kept of an invocation's time for its answer: without one Lambda would hand the whole batch out again.
+const replyTime = time.Second
+
+// streamEvent counts the entries that were put, and names the records that are to come again. Those of an event that was
+// handled before are counted once all the same.
+//
+// A record that is no entry is named too: Lambda hands it out as often as it is told to, and then moves it where its failures
+// go. What waits for something else than a repetition, is not: entries of a protocol that is not configured yet, or of a
+// definition that this program is too old for. A sweep finds them when there is somebody to count them.
+func (a *App) streamEvent(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	if end, ok := ctx.Deadline(); ok {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, end.Add(-replyTime))
+		defer stop()
+	}
+	again := map[string]bool{} // sequence numbers
+	var list []entries.Entry
+	records := map[string][]string{} // of an entry: its sequence numbers
+	for _, r := range event.Records {
+		entry, inserted, err := dynamoentries.FromLambda(r)
+		switch {
+		case err != nil:
+			again[r.Change.SequenceNumber] = true
+			a.log.Error("a record of the stream is no entry", zap.Error(err))
+		case inserted:
+			list = append(list, entry)
+			records[entry.ID] = append(records[entry.ID], r.Change.SequenceNumber)
+		}
+	}
+	for _, f := range a.side.counter.CountEach(ctx, list) {
+		if errors.Is(f.Err, live.ErrNoGeneration) || errors.Is(f.Err, stats.ErrVersion) {
+			a.log.Warn("an entry is left uncounted for now", zap.String("id", f.ID), zap.Error(f.Err))
+			continue
+		}
+		a.log.Error("an entry is not counted", zap.String("id", f.ID), zap.Error(f.Err))
+		for _, number := range records[f.ID] {
+			again[number] = true
+		}
+	}
+	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
+	for _, r := range event.Records {
+		if number := r.Change.SequenceNumber; again[number] {
+			response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: number})
+		}
+	}
+	return response, nil
+}
