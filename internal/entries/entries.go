@@ -38,8 +38,9 @@ const (
 )
 
 // Entries is the whole of it. All methods may be called by any number of goroutines and processes at once; each remote
-// call has a deadline inside the driver. Sentinels are those above and ledger.ErrThrottled; any other error leaves open whether a
-// write happened: read, and decide again.
+// call has a deadline inside the driver. Sentinels are those above and ledger.ErrThrottled; where several of them apply, any of
+// those comes. Any other error leaves open whether a write happened: read, and decide again; except for a call that can
+// never be right (the Check methods), which is refused before anything is written. Limits are at least 1.
 type Entries interface {
 	Intake
 	Counting
@@ -50,7 +51,7 @@ type Entries interface {
 // Intake is how entries come in and are found.
 type Intake interface {
 	// Put puts new entries, of which ID, Protocol, TS and Line are taken, and returns how many of the ids were there
-	// before: those are left alone. Not a transaction: a repetition completes it. ErrBad, before anything is written.
+	// before: those are left alone. Not a transaction: a repetition completes it. ErrBad (Entry.Check), before anything is written.
 	// Up to MaxPut.
 	Put(ctx context.Context, list []Entry) (there int, err error)
 	// Read returns the entries of these ids, consistently, in no certain order; those that are gone are left out. Up to MaxRead.
@@ -59,7 +60,7 @@ type Intake interface {
 	// shows what is done already, the oldest first within each of the index's shards. The loop's body may write. It ends
 	// with the first error.
 	Unfinished(ctx context.Context, protocol string) iter.Seq2[Unfinished, error]
-	// Backlog counts what Unfinished yields, up to about limit entries.
+	// Backlog counts what Unfinished yields, up to about limit entries, and AtLeast where there are more.
 	Backlog(ctx context.Context, protocol string, limit int64) (Backlog, error)
 	// Expire removes up to limit archived entries, done batches and their pages whose time is over (see Archived, Done), and tells
 	// how many they were; 0 also where the store does so by itself.
@@ -143,8 +144,8 @@ type Join struct {
 
 // Batches is how entries leave for the archive.
 type Batches interface {
-	// OpenBatch stores a new batch, OPEN and empty, if the protocol's epoch is the batch's: ErrEpoch otherwise. Opening
-	// it again changes nothing.
+	// OpenBatch stores a new batch, OPEN and empty whatever b says, if the protocol's epoch is the batch's: ErrEpoch
+	// otherwise. Opening it again changes nothing.
 	OpenBatch(ctx context.Context, b Batch) error
 	// Join is one transaction: the protocol still has the batch's epoch (ErrEpoch), the batch is OPEN and has as many pages as
 	// the one given (ErrClosed), and each member is Processed, in no batch, and counted in all of Gens (ErrStale); then all
@@ -155,12 +156,14 @@ type Batches interface {
 	ClaimBatch(ctx context.Context, id string) (Batch, error)
 	// Unwritten returns the batches of a protocol that are OPEN or CLAIMED, consistently, in order of their ids.
 	Unwritten(ctx context.Context, protocol string) ([]Batch, error)
-	// Members yields a batch's members page by page, consistently, in the order in which they joined.
+	// Members yields a batch's members page by page, as many pages as b has, consistently, in the order in which they joined.
+	// ErrNotFound where a page is gone.
 	Members(ctx context.Context, b Batch) iter.Seq2[Member, error]
 	// Archived marks members of a batch as archived and takes them out of the index; from expires on they may be removed.
-	// Those that are gone are passed over. Up to MaxRead ids. Not a transaction: a repetition completes it.
+	// Those that are gone, or in another batch, are passed over. Up to MaxRead ids. Not a transaction: a repetition completes it.
 	Archived(ctx context.Context, batch string, ids []string, expires time.Time) error
-	// DoneBatch makes a CLAIMED batch DONE; from expires on it may be removed. One that is DONE, or gone, stays so.
+	// DoneBatch makes a CLAIMED batch DONE; from expires on it may be removed. One that is DONE, or gone, stays so; one
+	// that is OPEN is an error, and stays OPEN.
 	DoneBatch(ctx context.Context, b Batch, expires time.Time) error
 }
 
@@ -168,8 +171,8 @@ type Batches interface {
 type Feed interface {
 	// Shards returns the shards of the stream, each after its parent.
 	Shards(ctx context.Context) ([]Shard, error)
-	// Feed reads up to limit records after a position of a shard; position "" is the oldest that the stream remembers.
-	// ErrTrimmed. It does not wait for new ones.
+	// Feed reads up to limit records after a position of a shard, fewer where they are large; position "" is before the oldest
+	// that the stream remembers. ErrTrimmed. It does not wait for new ones.
 	Feed(ctx context.Context, shard, position string, limit int) (Records, error)
 	// Checkpoints returns how far each shard was read.
 	Checkpoints(ctx context.Context) ([]Checkpoint, error)

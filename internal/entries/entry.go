@@ -14,7 +14,7 @@ import (
 type Entry struct {
 	ID       string
 	Protocol string
-	TS       time.Time // when it was put there, by its producer's clock: for order and for people, nothing hangs on it
+	TS       time.Time // when it was put there, by its producer's clock, 1970 to 2261: for order and for people, nothing hangs on it
 	Line     []byte    // without its newline
 
 	Processed bool    // counted live, or found to be no record

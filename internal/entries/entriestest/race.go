@@ -1,0 +1,575 @@
+package entriestest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+var raceTests = []test{
+	{"many counters", testRaceCount},
+	{"many counters and a compaction", testRaceMerge},
+	{"one of many counts", testRaceOne},
+	{"one of many joins", testRaceJoin},
+	{"join against count", testRaceJoinCount},
+	{"one of many puts", testRacePut},
+	{"join against claim", testRaceClaim},
+	{"an epoch is raised", testRaceEpoch},
+	{"a second handle", testSecondHandle},
+}
+
+const racers = 8
+
+// race calls f from several goroutines at once and tells how many calls had no error. Others must be one of want; any other
+// ends ctx.
+func race(t *testing.T, f func(ctx context.Context, n int) error, want ...error) (won int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wins atomic.Int64
+	var wg sync.WaitGroup
+	gate := make(chan struct{})
+	for n := range racers {
+		wg.Go(func() {
+			<-gate
+			switch err := f(ctx, n); {
+			case err == nil:
+				wins.Add(1)
+			case !isOne(err, want):
+				t.Errorf("racer %d: got error %v, want none or one of %v", n, err, want)
+				cancel()
+			}
+		})
+	}
+	close(gate)
+	wg.Wait()
+	return int(wins.Load())
+}
+
+func isOne(err error, list []error) bool {
+	return slices.ContainsFunc(list, func(e error) bool { return errors.Is(err, e) })
+}
+
+// A weighed entry adds its weight to the row of its key and to that of all.
+const weighedKeys = 5
+
+func weight(i int) int64 { return int64(1 + i*i%97) }
+
+func weighedKey(i int) string { return fmt.Sprint("key ", i%weighedKeys) }
+
+// weighed are entries by which the sum of what was put can be told.
+func weighed(n int) (list []entries.Entry, sums map[string]int64) {
+	sums = map[string]int64{}
+	for i := range n {
+		e := entry(fmt.Sprint(i))
+		list = append(list, e)
+		sums[weighedKey(i)] += weight(i)
+		sums["all"] += weight(i)
+	}
+	return list, sums
+}
+
+// sumRow is a row whose state is a number.
+func sumRow(r entries.LiveRow, add int64) entries.LiveRow {
+	n, _ := strconv.ParseInt(string(r.State), 10, 64) // none yet: 0
+	r.State = []byte(strconv.FormatInt(n+add, 10))
+	r.Dims, r.Measures = []byte("[]"), []byte("{}")
+	return r
+}
+
+// sums adds up the rows of a generation over its live parts.
+func (f *fixture) sums(t reporter, generation int64) map[string]int64 {
+	t.Helper()
+	sums := map[string]int64{}
+	for _, r := range f.placed(t, generation) {
+		n, err := strconv.ParseInt(string(r.State), 10, 64)
+		must(t, err)
+		sums[r.Key] += n
+	}
+	return sums
+}
+
+// countWeighed counts weighed entries in a generation as the live side does: a part at random, its rows read and merged, and
+// again from the beginning where somebody was faster.
+func countWeighed(ctx context.Context, e entries.Entries, generation int64, slots int, ids []string) error {
+	for {
+		list, err := e.Read(ctx, ids)
+		if err != nil {
+			return err
+		}
+		c := entries.Count{Part: part(generation, rand.N(slots))}
+		add := map[string]int64{}
+		for _, n := range list {
+			if n.Batch != "" || slices.Contains(n.Gens, generation) {
+				continue
+			}
+			i, err := strconv.Atoi(n.ID)
+			if err != nil {
+				return err
+			}
+			c.Entries = append(c.Entries, entries.Counted{ID: n.ID})
+			add[weighedKey(i)] += weight(i)
+			add["all"] += weight(i)
+		}
+		if len(c.Entries) == 0 {
+			return nil
+		}
+		var keys []entries.RowKey
+		for k := range add {
+			keys = append(keys, key(k))
+		}
+		rows, err := e.LiveRows(ctx, c.Part, keys)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			c.Rows = append(c.Rows, sumRow(r, add[r.Key]))
+		}
+		err = e.Count(ctx, c)
+		if err == nil || !isOne(err, []error{entries.ErrStale, entries.ErrConflict, ledger.ErrThrottled}) {
+			return err
+		}
+	}
+}
+
+// countAll counts all entries in both generations, a few at a time, from a place of its own on.
+func countAll(ctx context.Context, e entries.Entries, n int, ids []string) error {
+	from := n * len(ids) / racers
+	for page := range slices.Chunk(append(slices.Clone(ids[from:]), ids[:from]...), 1+n) {
+		for _, g := range []int64{7, 8} {
+			if err := countWeighed(ctx, e, g, 2, page); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// testRaceCount lets many counters count the same entries in the same rows. The sums are those of what was put.
+func testRaceCount(t *testing.T, f *fixture) {
+	list, want := weighed(120)
+	f.put(t, list...)
+	race(t, func(ctx context.Context, n int) error { return countAll(ctx, f, n, ids(list)) })
+	for _, g := range []int64{7, 8} {
+		equal(t, fmt.Sprint("sums of generation ", g), f.sums(t, g), want)
+	}
+	for id, e := range f.read(t, ids(list)...) {
+		equal(t, "generations of "+id, e.Gens, []int64{7, 8})
+	}
+}
+
+// testRaceMerge moves rows from part to part meanwhile: nothing gets lost on the way, nothing is doubled.
+func testRaceMerge(t *testing.T, f *fixture) {
+	list, want := weighed(100)
+	f.put(t, list...)
+	var running atomic.Int64
+	running.Store(racers - 2)
+	race(t, func(ctx context.Context, n int) error {
+		if n < racers-2 {
+			defer running.Add(-1)
+			return countAll(ctx, f, n, ids(list))
+		}
+		for running.Load() > 0 {
+			if err := compact(ctx, f, part(7, n%2)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, g := range []int64{7, 8} {
+		equal(t, fmt.Sprint("sums of generation ", g), f.sums(t, g), want)
+	}
+}
+
+// compact moves each row of the other live parts into one part, one by one.
+func compact(ctx context.Context, e entries.Entries, into ledger.Part) error {
+	for r, err := range e.LiveParts(ctx, into.Protocol, into.Generation, "queries") {
+		if err != nil {
+			return err
+		}
+		if r.Part == into.Name {
+			continue
+		}
+		there, err := e.LiveRows(ctx, into, []entries.RowKey{r.RowKey()})
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseInt(string(r.State), 10, 64)
+		if err != nil {
+			return err
+		}
+		err = e.MergeLive(ctx, entries.Merge{
+			Into: into, Row: sumRow(there[0], n), Remove: []entries.Placed{{Part: r.Part, Key: r.RowKey(), Version: r.Version}},
+		})
+		if err != nil && !isOne(err, []error{entries.ErrConflict, ledger.ErrThrottled}) {
+			return err
+		}
+	}
+	return nil
+}
+
+// testRaceOne counts one entry many times at once, each in rows of its own: one is counted.
+func testRaceOne(t *testing.T, f *fixture) {
+	for round := range 10 {
+		id := fmt.Sprint(round)
+		f.put(t, entry(id))
+		won := race(t, func(ctx context.Context, n int) error {
+			return f.Count(ctx, entries.Count{Part: part(7, n), Entries: counted(id), Rows: []entries.LiveRow{row(id, "1", "")}})
+		}, entries.ErrStale, entries.ErrConflict)
+		if won > 1 || (won == 0 && f.one(t, id).Processed) {
+			t.Errorf("%d have counted entry %s", won, id)
+		}
+		n := 0
+		for _, r := range f.placed(t, 7) {
+			if r.Key == id {
+				n++
+			}
+		}
+		equal(t, "rows", n, won)
+	}
+}
+
+// testRaceJoin lets many archivers put the same entries into batches of their own: each entry is in one.
+func testRaceJoin(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.meta(t, "dns", 7, 7)
+	list := fresh(numbered("k", 60)...)
+	f.put(t, list...)
+	f.countIn(t, ids(list), 7)
+	race(t, func(ctx context.Context, n int) error {
+		b := batch(fmt.Sprint("0", n), 7)
+		if err := f.OpenBatch(ctx, b); err != nil {
+			return err
+		}
+		return joinFree(ctx, f, &b, []int64{7}, ids(list))
+	})
+	in := map[string]string{}
+	for _, b := range f.unwritten(t, "dns") {
+		got := all(t, f.Members(ctx, b))
+		equal(t, "entries of "+b.ID, int64(len(got)), b.Entries)
+		for _, m := range got {
+			if in[m.ID] != "" {
+				t.Errorf("entry %s is in %s and in %s", m.ID, in[m.ID], b.ID)
+			}
+			in[m.ID] = b.ID
+		}
+	}
+	for id, e := range f.read(t, ids(list)...) {
+		if e.Batch == "" || e.Batch != in[id] {
+			t.Errorf("entry %s names batch %q and is in %q", id, e.Batch, in[id])
+		}
+	}
+}
+
+// joinFree joins entries that are in no batch, some at a time, until there are none; b follows.
+func joinFree(ctx context.Context, e entries.Entries, b *entries.Batch, gens []int64, ids []string) error {
+	for {
+		list, err := e.Read(ctx, ids)
+		if err != nil {
+			return err
+		}
+		var free []string
+		for _, n := range list {
+			if n.Batch == "" {
+				free = append(free, n.ID)
+			}
+		}
+		if len(free) == 0 {
+			return nil
+		}
+		rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
+		free = free[:min(len(free), 4)]
+		joined, err := e.Join(ctx, entries.Join{Batch: *b, Gens: gens, Members: members(free...), Bytes: 1})
+		switch {
+		case err == nil:
+			*b = joined
+		case !isOne(err, []error{entries.ErrStale, entries.ErrConflict, ledger.ErrThrottled}):
+			return err
+		}
+	}
+}
+
+// testRaceJoinCount counts entries in a second generation while they join: who is in the batch was either counted before, or
+// not at all.
+func testRaceJoinCount(t *testing.T, f *fixture) {
+	f.meta(t, "dns", 7, 7)
+	list, _ := weighed(80)
+	f.put(t, list...)
+	f.countIn(t, ids(list), 7)
+	b := f.open(t, "01A", 7)
+	race(t, func(ctx context.Context, n int) error {
+		if n == 0 {
+			return joinFree(ctx, f, &b, []int64{7}, ids(list))
+		}
+		for page := range slices.Chunk(ids(list), n) {
+			if err := countWeighed(ctx, f, 8, 2, page); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	want := map[string]int64{}
+	for id, e := range f.read(t, ids(list)...) {
+		equal(t, "batch of "+id, e.Batch, "01A")
+		if slices.Contains(e.Gens, 8) {
+			i, err := strconv.Atoi(id)
+			must(t, err)
+			want[weighedKey(i)] += weight(i)
+			want["all"] += weight(i)
+		}
+	}
+	equal(t, "sums", f.sums(t, 8), want)
+}
+
+func testRacePut(t *testing.T, f *fixture) {
+	list := fresh(numbered("k", 50)...)
+	var there atomic.Int64
+	race(t, func(ctx context.Context, _ int) error {
+		n, err := f.Put(ctx, list)
+		there.Add(int64(n))
+		return err
+	})
+	equal(t, "there", there.Load(), int64((racers-1)*len(list)))
+	equal(t, "entries", f.read(t, ids(list)...), byID(list))
+}
+
+// testRaceClaim freezes a batch while others join: nobody joins afterwards.
+func testRaceClaim(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.meta(t, "dns", 7, 7)
+	for round := range 8 {
+		list := fresh(numbered(fmt.Sprint(round, " "), 2*racers)...)
+		f.put(t, list...)
+		f.countIn(t, ids(list), 7)
+		b := f.open(t, fmt.Sprint("01", round), 7)
+		var frozen entries.Batch
+		race(t, func(ctx context.Context, n int) error {
+			if n == racers/2 {
+				c, err := f.ClaimBatch(ctx, b.ID)
+				if err == nil {
+					frozen = c
+				}
+				return err
+			}
+			_, err := f.Join(ctx, entries.Join{Batch: b, Gens: []int64{7}, Members: members(list[2*n].ID, list[2*n+1].ID), Bytes: 2})
+			return err
+		}, entries.ErrClosed, entries.ErrConflict, ledger.ErrThrottled)
+		if frozen.ID == "" { // somebody was in the way
+			continue
+		}
+		equal(t, "batch", f.unwritten(t, "dns"), append(f.unwritten(t, "dns")[:round:round], frozen))
+		in := 0
+		for _, e := range f.read(t, ids(list)...) {
+			if e.Batch != "" {
+				in++
+			}
+		}
+		equal(t, "entries", int64(in), frozen.Entries)
+		equal(t, "members", len(all(t, f.Members(ctx, frozen))), in)
+	}
+}
+
+// testRaceEpoch is the exactly-once of the live side in small: counters and archivers work while an epoch is raised again
+// and again. In the end each entry is in one batch, and is counted live in exactly those generations whose epoch is not
+// above its batch's: the others' replays count it from the archive.
+func testRaceEpoch(t *testing.T, f *fixture) {
+	const first, raises, slots = 7, 4, 2
+	f.meta(t, "dns", first, first)
+	list, _ := weighed(150)
+	var left atomic.Int64 // archivers that work
+	left.Store(2)
+	joined := make(chan struct{}, len(list))
+	race(t, func(ctx context.Context, n int) error {
+		switch n {
+		case 0: // new entries come
+			for page := range slices.Chunk(list, 10) {
+				if _, err := f.Put(ctx, page); err != nil {
+					return err
+				}
+			}
+			return nil
+		case 1: // replays are started, each when some more entries have joined
+			for raise := range raises {
+				for range 3 {
+					select {
+					case <-joined:
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				}
+				if err := raiseEpoch(ctx, f.ledger, int64(first+1+raise)); err != nil {
+					return err
+				}
+			}
+			return nil
+		case 2, 3: // archivers
+			defer left.Add(-1)
+			return archiveAll(ctx, f, fmt.Sprint(n), ids(list), joined)
+		default: // counters
+			for left.Load() > 0 {
+				if err := countOpen(ctx, f, slots, ids(list)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	})
+
+	epochs := map[string]int64{}
+	for _, b := range f.unwritten(t, "dns") {
+		epochs[b.ID] = b.Epoch
+	}
+	want := map[int64]map[string]int64{}
+	perEpoch := map[int64]int{}
+	for id, e := range f.read(t, ids(list)...) {
+		i, err := strconv.Atoi(id)
+		must(t, err)
+		var gens []int64
+		for g := int64(first); g <= epochs[e.Batch]; g++ {
+			gens = append(gens, g)
+			if want[g] == nil {
+				want[g] = map[string]int64{}
+			}
+			want[g][weighedKey(i)] += weight(i)
+			want[g]["all"] += weight(i)
+		}
+		perEpoch[epochs[e.Batch]]++
+		equal(t, fmt.Sprintf("generations of %s, in batch %s of epoch %d", id, e.Batch, epochs[e.Batch]), e.Gens, gens)
+	}
+	equal(t, "entries without a batch", perEpoch[0], 0)
+	for g := int64(first); g <= first+raises; g++ {
+		equal(t, fmt.Sprint("sums of generation ", g), f.sums(t, g), want[g])
+	}
+	t.Logf("entries by the epoch of their batch: %v", perEpoch)
+}
+
+// raiseEpoch opens a generation, as a start does.
+func raiseEpoch(ctx context.Context, l ledger.Ledger, epoch int64) error {
+	for {
+		p, err := l.Protocol(ctx, "dns")
+		if err != nil {
+			return err
+		}
+		p.Epoch, p.Gens = epoch, append(p.Gens, epoch)
+		err = l.Write(ctx, ledger.Writes{Protocols: []ledger.Protocol{p}})
+		if err == nil || !isOne(err, []error{ledger.ErrConflict, ledger.ErrThrottled}) {
+			return err
+		}
+	}
+}
+
+// countOpen counts what is in no batch in the generations of Meta, a page at random.
+func countOpen(ctx context.Context, f *fixture, slots int, ids []string) error {
+	p, err := f.ledger.Protocol(ctx, "dns")
+	if err != nil {
+		return err
+	}
+	from := rand.N(len(ids))
+	for _, g := range p.Gens {
+		if err := countWeighed(ctx, f, g, slots, ids[from:min(from+10, len(ids))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// archiveAll joins entries that are counted in all generations, until all are in a batch: a new one for each epoch. It says
+// so for each page.
+func archiveAll(ctx context.Context, f *fixture, name string, ids []string, joined chan<- struct{}) error {
+	for n := 0; ; n++ {
+		p, err := f.ledger.Protocol(ctx, "dns")
+		if err != nil {
+			return err
+		}
+		b := batch(fmt.Sprintf("0%s-%04d", name, n), p.Epoch)
+		switch err := f.OpenBatch(ctx, b); {
+		case isOne(err, []error{entries.ErrEpoch, entries.ErrConflict, ledger.ErrThrottled}):
+			continue
+		case err != nil:
+			return err
+		}
+		all, err := joinCounted(ctx, f, b, p.Gens, ids, joined)
+		if all || (err != nil && !errors.Is(err, entries.ErrEpoch)) {
+			return err
+		}
+	}
+}
+
+// joinCounted joins what is counted in these generations, until everything is in a batch (true), or an error.
+func joinCounted(ctx context.Context, f *fixture, b entries.Batch, gens []int64, ids []string, joined chan<- struct{}) (bool, error) {
+	for {
+		ready, waiting := []string{}, len(ids)
+		for page := range slices.Chunk(ids, entries.MaxRead) {
+			list, err := f.Read(ctx, page)
+			if err != nil {
+				return false, err
+			}
+			for _, e := range list {
+				switch {
+				case e.Batch != "":
+					waiting--
+				case !slices.ContainsFunc(gens, func(g int64) bool { return !slices.Contains(e.Gens, g) }):
+					ready = append(ready, e.ID)
+				}
+			}
+		}
+		if waiting == 0 {
+			return true, nil
+		}
+		if len(ready) == 0 { // for the counters; or the epoch has moved on, and more is asked for
+			p, err := f.ledger.Protocol(ctx, "dns")
+			if err != nil || p.Epoch != b.Epoch {
+				return false, err
+			}
+			continue
+		}
+		rand.Shuffle(len(ready), func(i, j int) { ready[i], ready[j] = ready[j], ready[i] })
+		after, err := f.Join(ctx, entries.Join{Batch: b, Gens: gens, Members: members(ready[:min(len(ready), 5)]...), Bytes: 1})
+		switch {
+		case err == nil:
+			b = after
+			joined <- struct{}{}
+		case !isOne(err, []error{entries.ErrStale, entries.ErrConflict, ledger.ErrThrottled}):
+			return false, err
+		}
+	}
+}
+
+// testSecondHandle writes on one handle and reads on the other, at once and both ways, and lets both race.
+func testSecondHandle(t *testing.T, f *fixture) {
+	if f.h.Again == nil {
+		t.Skip("the harness opens no second handle")
+	}
+	ctx := t.Context()
+	f.meta(t, "dns", 7, 7)
+	second := &fixture{Entries: f.h.Again(t, f.Entries), ledger: f.ledger, h: f.h}
+	handles := []*fixture{f, second}
+	for n := range 10 {
+		writer, reader := handles[n%2], handles[(n+1)%2]
+		id, bid := fmt.Sprint("k", n), fmt.Sprint("0", n)
+		writer.put(t, entry(id))
+		equal(t, "entry", reader.one(t, id), entry(id))
+		reader.count(t, entries.Count{Part: part(7, 0), Entries: counted(id), Rows: []entries.LiveRow{row(id, "1", "")}})
+		r := writer.liveRow(t, part(7, 0), key(id))
+		equal(t, "row", r, row(id, "1", r.Version))
+		wantErr(t, writer.Count(ctx, entries.Count{Part: part(7, 0), Entries: counted(id)}), entries.ErrStale)
+		b := reader.join(t, writer.open(t, bid, 7), []int64{7}, id)
+		equal(t, "batches", writer.unwritten(t, "dns"), []entries.Batch{b})
+		b, err := writer.ClaimBatch(ctx, bid)
+		must(t, err)
+		must(t, reader.DoneBatch(ctx, b, start))
+	}
+	list, want := weighed(60)
+	f.put(t, list...)
+	race(t, func(ctx context.Context, n int) error { return countAll(ctx, handles[n%2], n, ids(list)) })
+	equal(t, "sums", f.sums(t, 8), want)
+}
