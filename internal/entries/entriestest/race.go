@@ -330,16 +330,28 @@ func testRaceJoinCount(t *testing.T, f *fixture) {
 	equal(t, "sums", f.sums(t, 8), want)
 }
 
+// testRacePut puts the same ids many times at once, with other lines each: one line of each id stands, and its writer alone
+// was told that it was new.
 func testRacePut(t *testing.T, f *fixture) {
-	list := fresh(numbered("k", 50)...)
-	var there atomic.Int64
-	race(t, func(ctx context.Context, _ int) error {
-		n, err := f.Put(ctx, list)
-		there.Add(int64(n))
+	names := numbered("k", 50)
+	there := make([]int, racers)
+	race(t, func(ctx context.Context, n int) (err error) {
+		list := fresh(names...)
+		for i := range list {
+			list[i].Line = []byte(fmt.Sprint(n))
+		}
+		there[n], err = f.Put(ctx, list)
 		return err
 	})
-	equal(t, "there", there.Load(), int64((racers-1)*len(list)))
-	equal(t, "entries", f.read(t, ids(list)...), byID(list))
+	stand := make([]int, racers)
+	for _, e := range f.read(t, names...) {
+		n, err := strconv.Atoi(string(e.Line))
+		must(t, err)
+		stand[n]++
+	}
+	for n := range racers {
+		equal(t, fmt.Sprintf("entries of racer %d that were there before", n), there[n], len(names)-stand[n])
+	}
 }
 
 // testRaceClaim freezes a batch while others join: nobody joins afterwards.
