@@ -435,7 +435,7 @@ func TestRowsThatNoTransactionHoldsAreRejected(t *testing.T) {
 func TestGroupsAreFullAndWithinLimits(t *testing.T) {
 	t.Parallel()
 	dice := newDice(t)
-	for range 200 {
+	for range 40 {
 		var members []member
 		items := 0
 		for i := range dice.IntN(300) {

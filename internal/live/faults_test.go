@@ -38,9 +38,13 @@ func TestADeathAtAnyCallLeavesNothingHalfCounted(t *testing.T) {
 	if len(calls) < 8 {
 		t.Fatalf("a sweep makes %d calls: %v", len(calls), calls)
 	}
-	for n := range calls {
+	times := map[string]int{}
+	for n, name := range calls {
+		if times[name]++; times[name] > 5 { // they are alike
+			continue
+		}
 		for _, f := range []faults.Fault{faults.DieBefore, faults.DieAfter, faults.Reply} {
-			t.Run(fmt.Sprintf("%d %s", n, f), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d %s %s", n, name, f), func(t *testing.T) {
 				t.Parallel()
 				s, lines := dying(t)
 				plan := faults.Cut(n, f)

@@ -20,20 +20,33 @@ const lookAhead = 100
 // pack makes groups of members, each as full as a transaction may be. Members that share rows with those before them go
 // well together, so one that does not fit is passed over for a later one that may.
 func pack(g *generation, members []member) []group {
+	left := make([]packing, len(members))
+	numbers := map[entries.RowKey]int{}
+	for i, m := range members {
+		left[i].member = m
+		for _, r := range m.rows {
+			n, known := numbers[keyOf(r)]
+			if !known {
+				n = len(numbers)
+				numbers[keyOf(r)] = n
+			}
+			left[i].keys = append(left[i].keys, n)
+		}
+	}
 	var groups []group
-	for len(members) > 0 {
+	in := make([]int, len(numbers)) // the last group, from 1, that has a key
+	for len(left) > 0 {
 		full := group{generation: g}
-		keys := map[entries.RowKey]bool{}
-		size, items := 0, 0
-		var rest []member
-		for i, m := range members {
+		number, size, items := len(groups)+1, 0, 0
+		var rest []packing
+		for i, m := range left {
 			if items == entries.MaxItems || len(rest) == lookAhead {
-				rest = append(rest, members[i:]...)
+				rest = append(rest, left[i:]...)
 				break
 			}
 			more := 1
-			for _, r := range m.rows {
-				if !keys[keyOf(r)] {
+			for _, k := range m.keys {
+				if in[k] != number {
 					more++
 				}
 			}
@@ -41,15 +54,21 @@ func pack(g *generation, members []member) []group {
 				rest = append(rest, m)
 				continue
 			}
-			for _, r := range m.rows {
-				keys[keyOf(r)] = true
+			for _, k := range m.keys {
+				in[k] = number
 			}
 			items, size = items+more, size+m.size
-			full.members = append(full.members, m)
+			full.members = append(full.members, m.member)
 		}
-		groups, members = append(groups, full), rest
+		groups, left = append(groups, full), rest
 	}
 	return groups
+}
+
+// packing is a member on its way into a group.
+type packing struct {
+	member
+	keys []int // of its rows
 }
 
 // keys are the rows that the group adds to, in the order in which they come first.

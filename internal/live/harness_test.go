@@ -29,6 +29,7 @@ type site struct {
 	path string
 	l    ledger.Ledger
 	e    entries.Entries
+	puts int // entries so far: their positions in the feed count from 1
 }
 
 func newSite(t *testing.T) *site {
@@ -107,13 +108,14 @@ func (s *site) change(name string, change func(*ledger.Protocol) []ledger.Genera
 }
 
 // put puts lines in the incoming table and returns their entries.
-func (s *site) put(lines []string) []entries.Entry { return s.putOf(protocol, "", lines) }
+func (s *site) put(lines []string) []entries.Entry { return s.putOf(protocol, lines) }
 
-func (s *site) putOf(protocol, prefix string, lines []string) []entries.Entry {
+func (s *site) putOf(protocol string, lines []string) []entries.Entry {
 	s.t.Helper()
 	list := make([]entries.Entry, len(lines))
 	for i, l := range lines {
-		list[i] = entries.Entry{ID: fmt.Sprintf("%s%06d", prefix, i), Protocol: protocol, TS: began.Add(time.Duration(i) * time.Millisecond), Line: []byte(l)}
+		s.puts++
+		list[i] = entries.Entry{ID: fmt.Sprintf("%06d", s.puts), Protocol: protocol, TS: began.Add(time.Duration(s.puts) * time.Millisecond), Line: []byte(l)}
 	}
 	for some := range slices.Chunk(list, entries.MaxPut) {
 		if _, err := s.e.Put(s.t.Context(), some); err != nil {

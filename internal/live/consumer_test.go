@@ -1,0 +1,544 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/faults"
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+// consumer makes a consumer that is in no need of patience; change makes it another one.
+func (s *site) consumer(owner string, l ledger.Ledger, e entries.Entries, change func(*ConsumerOptions)) *Consumer {
+	s.t.Helper()
+	o := ConsumerOptions{
+		Counter: s.counterOf(l, e), Owner: owner, Batch: 60, Poll: time.Millisecond, Discover: 5 * time.Millisecond,
+		Save: 5 * time.Millisecond, Sweep: time.Hour, Compact: 24 * time.Hour,
+	}
+	if change != nil {
+		change(&o)
+	}
+	c, err := NewConsumer(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func once(o *ConsumerOptions) { o.Once = true }
+
+// start runs a consumer; the function returned stops it and waits for its end.
+func (s *site) start(c *Consumer) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	var stopping sync.Once
+	stop = func() {
+		stopping.Do(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				s.t.Errorf("a consumer that was stopped says %v", err)
+			}
+		})
+	}
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// counted reports whether all entries are counted in these generations.
+func (s *site) counted(list []entries.Entry, gens ...int64) bool {
+	s.t.Helper()
+	return !slices.ContainsFunc(s.read(list), func(e entries.Entry) bool { return !slices.Equal(e.Gens, gens) })
+}
+
+// free fails the test unless nobody holds the lease.
+func (s *site) free(name string) {
+	s.t.Helper()
+	ctx := context.WithoutCancel(s.t.Context())
+	if _, err := s.l.AcquireLease(ctx, ledger.Lease{Name: name, Owner: "test", Until: time.Now()}, time.Now()); err != nil {
+		s.t.Errorf("lease %s: %v", name, err)
+	}
+}
+
+func (s *site) checkpoints() []entries.Checkpoint {
+	s.t.Helper()
+	checkpoints, err := s.e.Checkpoints(context.WithoutCancel(s.t.Context()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return checkpoints
+}
+
+// position is how far the only shard was read.
+func (s *site) position() int64 {
+	s.t.Helper()
+	for _, c := range s.checkpoints() {
+		if c.Shard == "entries" {
+			return number(c.Position)
+		}
+	}
+	return 0
+}
+
+func TestSeveralConsumersCountAMessyFeedOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(900, 30)
+	list := s.put(lines[:500])
+	dice := newDice(t)
+	written := make(chan struct{}, 1)
+	var stops []func()
+	for i := range 3 {
+		l, e := s.open()
+		feed := &messy{Entries: &split{Entries: &eventEntries{e, written}, t: t, first: 300, then: 650}, dice: newDice(t)}
+		c := s.consumer(fmt.Sprint(i), &eventLedger{l, written}, feed, func(o *ConsumerOptions) {
+			o.Batch = 20 + dice.IntN(50)
+			o.Shards = 2
+			o.Sweep = 20 * time.Millisecond
+		})
+		stops = append(stops, s.start(c))
+	}
+	until(t, written, "the first entries are counted", func() bool { return s.counted(list, 1) })
+	s.add(ledger.Generation{Number: 2}, second())
+	list = append(list, s.put(lines[500:])...)
+	until(t, written, "all entries are counted in both generations", func() bool { return s.counted(list, 1, 2) })
+	until(t, written, "all shards are read", func() bool {
+		at := map[string]entries.Checkpoint{}
+		for _, c := range s.checkpoints() {
+			at[c.Shard] = c
+		}
+		return at["root"].Closed && at["left"].Closed && number(at["right"].Position) == 900 && number(at["last"].Position) == 900
+	})
+	for _, stop := range stops {
+		stop()
+	}
+	s.wants(1, countFirst(lines))
+	s.wants(2, countSecond(lines))
+	for _, shard := range family {
+		s.free(leaseOf(shard.ID))
+	}
+	s.free("sweep#" + protocol)
+}
+
+func TestOnceEndsWhenNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(400, 20)
+	list := s.put(lines[:250])
+	run := func(name string) {
+		t.Helper()
+		feed := &split{Entries: s.e, t: t, first: 100, then: 200}
+		if err := s.consumer(name, s.l, feed, once).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("a")
+	s.marked(list, 1)
+	s.wants(1, countFirst(lines[:250]))
+	list = append(list, s.put(lines[250:])...)
+	run("b")
+	s.marked(list, 1)
+	s.wants(1, countFirst(lines))
+	run("c")
+	s.wants(1, countFirst(lines))
+	behind, err := Lag(t.Context(), &split{Entries: s.e, t: t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if behind.Shards != 2 || behind.Unread != 0 || behind.Lag != 0 || behind.Seen.IsZero() {
+		t.Errorf("behind is %+v, want two open shards, read to the present", behind)
+	}
+}
+
+func TestOnceWaitsForAShardThatAnotherProcessReads(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(100, 20)
+	list := s.put(lines)
+	lease := ledger.Lease{Name: leaseOf("entries"), Owner: "other", Until: time.Now().Add(time.Hour)}
+	if _, err := s.l.AcquireLease(t.Context(), lease, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l, e, written := watched(s.l, s.e)
+	ended := make(chan error, 1)
+	c := s.consumer("a", l, e, once)
+	go func() { ended <- c.Run(t.Context()) }()
+	for range 3 { // tries: it waits
+		<-written
+	}
+	if len(ended) > 0 || s.counted(list[:1], 1) {
+		t.Error("it does not wait for the shard")
+	}
+	if err := s.l.ReleaseLease(t.Context(), lease.Name, lease.Owner); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	s.wants(1, countFirst(lines))
+}
+
+func TestWhatTheFeedHasForgottenIsSwept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(300, 20)
+	list := s.put(lines[:100])
+	if err := s.consumer("a", s.l, s.e, once).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list = append(list, s.put(lines[100:])...)
+	l, e, written := watched(s.l, &trimmed{Entries: s.e, upTo: 200})
+	stop := s.start(s.consumer("b", l, e, nil))
+	until(t, written, "all entries are counted", func() bool { return s.counted(list, 1) })
+	stop()
+	s.wants(1, countFirst(lines))
+	if got := s.position(); got != 300 {
+		t.Errorf("the checkpoint is at %d, want 300", got)
+	}
+}
+
+func TestADeadConsumersShardIsTakenOver(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(200, 20)
+	list := s.put(lines)
+	dead := ledger.Lease{Name: leaseOf("entries"), Owner: "dead", Until: time.Now().Add(100 * time.Millisecond)}
+	if _, err := s.l.AcquireLease(t.Context(), dead, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l, e, written := watched(s.l, s.e)
+	stop := s.start(s.consumer("b", l, e, nil))
+	until(t, written, "all entries are counted", func() bool { return s.counted(list, 1) && s.position() == 200 })
+	stop()
+	s.wants(1, countFirst(lines))
+}
+
+func TestAConsumerThatLosesItsLeaseStopsReading(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	s.put(makeLines(100, 20))
+	l, e, written := watched(s.l, s.e)
+	c := s.consumer("a", l, e, func(o *ConsumerOptions) { o.Lease = 30 * time.Millisecond })
+	stop := s.start(c)
+	until(t, written, "the shard is read", func() bool { return s.position() == 100 })
+	later := time.Now().Add(time.Minute) // whoever takes the lease a minute from now finds it free
+	stolen := ledger.Lease{Name: leaseOf("entries"), Owner: "b", Until: later.Add(time.Hour)}
+	if _, err := s.l.AcquireLease(t.Context(), stolen, later); err != nil {
+		t.Fatal(err)
+	}
+	until(t, written, "the reader stops", func() bool { _, reading := c.reading.Load("entries"); return !reading })
+	stop()
+	if _, err := s.l.AcquireLease(t.Context(), ledger.Lease{Name: stolen.Name, Owner: "c", Until: later}, time.Now()); !errors.Is(err, ledger.ErrHeld) {
+		t.Errorf("the consumer gave a lease back that was another's: %v", err)
+	}
+}
+
+func TestAStoppedConsumerSavesItsCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(100, 20)
+	list := s.put(lines)
+	l, e, written := watched(s.l, s.e)
+	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Save = time.Hour }))
+	until(t, written, "all entries are counted", func() bool { return s.counted(list, 1) })
+	stop()
+	if got := s.position(); got != 60 && got != 100 {
+		t.Errorf("the checkpoint is at %d, want the end of a read", got)
+	}
+	s.free(leaseOf("entries"))
+	if err := s.consumer("b", s.l, s.e, once).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(1, countFirst(lines))
+}
+
+func TestADeathAtAnyCallOfAConsumer(t *testing.T) {
+	t.Parallel()
+	lines := makeLines(150, 10)
+	run := func(t *testing.T, p *faults.Plan) (*site, []entries.Entry) {
+		t.Helper()
+		s := newSite(t)
+		s.add(ledger.Generation{Number: 1}, first())
+		list := s.put(lines)
+		c := s.consumer("a", faults.Ledger(s.l, p), faults.Entries(s.e, p), func(o *ConsumerOptions) {
+			o.Once, o.Lease, o.Save, o.Patience = true, time.Hour, time.Nanosecond, time.Millisecond
+		})
+		if err := c.Run(t.Context()); err == nil && p.Dead() {
+			t.Error("a dead process says that it is done")
+		}
+		return s, list
+	}
+	count := faults.Count()
+	run(t, count)
+	calls, times := count.Calls(), map[string]int{}
+	for n, name := range calls {
+		if times[name]++; times[name] > 5 { // they are alike
+			continue
+		}
+		for _, f := range []faults.Fault{faults.DieBefore, faults.DieAfter, faults.Reply} {
+			t.Run(fmt.Sprintf("%d %s %s", n, name, f), func(t *testing.T) {
+				t.Parallel()
+				s, list := run(t, faults.Cut(n, f))
+				before := s.position()
+				if !s.counted(list[:before], 1) {
+					t.Errorf("the checkpoint is at %d, and not all before it is counted", before)
+				}
+				if err := s.l.ReleaseLease(t.Context(), leaseOf("entries"), "a"); err != nil { // its time is over
+					t.Fatal(err)
+				}
+				if err := s.consumer("b", s.l, s.e, once).Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.wants(1, countFirst(lines))
+			})
+		}
+	}
+}
+
+// mending is a store that refuses some entries for a while.
+type mending struct {
+	entries.Entries
+	mu  sync.Mutex
+	ids []string
+}
+
+func (m *mending) refuse(ids ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ids = ids
+}
+
+func (m *mending) Count(ctx context.Context, c entries.Count) error {
+	m.mu.Lock()
+	ids := m.ids
+	m.mu.Unlock()
+	return (&refusing{Entries: m.Entries, ids: ids}).Count(ctx, c)
+}
+
+func TestAnEntryThatTheStoreRefusesDoesNotStopItsShard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(200, 20)
+	list := s.put(lines)
+	l, e, written := watched(s.l, s.e)
+	store := &mending{Entries: e}
+	store.refuse(list[70].ID)
+	stop := s.start(s.consumer("a", l, store, func(o *ConsumerOptions) { o.Sweep = 10 * time.Millisecond }))
+	others := slices.Concat(list[:70], list[71:])
+	until(t, written, "the others are counted", func() bool { return s.counted(others, 1) && s.position() == 200 })
+	if s.counted(list, 1) {
+		t.Fatal("the entry that is refused is counted")
+	}
+	store.refuse()
+	until(t, written, "it is swept", func() bool { return s.counted(list, 1) })
+	stop()
+	s.wants(1, countFirst(lines))
+}
+
+func TestAStoreThatRefusesAllIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(20, 20)
+	list := s.put(lines)
+	store := &mending{Entries: s.e}
+	var ids []string
+	for _, e := range list {
+		ids = append(ids, e.ID)
+	}
+	store.refuse(ids...)
+	core, logs := observer.New(zapcore.WarnLevel)
+	warned := make(chan struct{}, 1)
+	log := zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+		if strings.Contains(e.Message, "counting entries") {
+			signal(warned)
+		}
+		return nil
+	}))
+	l, e, written := watched(s.l, store)
+	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Log = log }))
+	<-warned
+	if got := s.position(); got != 0 {
+		t.Errorf("the checkpoint is at %d, and nothing is counted", got)
+	}
+	store.refuse()
+	until(t, written, "all is counted", func() bool { return s.counted(list, 1) })
+	stop()
+	s.wants(1, countFirst(lines))
+	if n := logs.FilterMessageSnippet("sweeps will try again").Len(); n != 0 {
+		t.Errorf("entries were given up %d times", n)
+	}
+}
+
+func TestEntriesWithoutAGenerationStayAndAreSaidOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(100, 20)
+	list := s.put(lines)
+	foreign, early := s.putOf("foreign", lines), s.putOf("early", lines)
+	core, logs := observer.New(zapcore.WarnLevel)
+	l, e, written := watched(s.l, s.e)
+	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) {
+		o.Protocols = []string{protocol, "early"}
+		o.Log = zap.New(core)
+		o.Sweep = 20 * time.Millisecond
+	}))
+	until(t, written, "the feed is read", func() bool { return s.position() == 300 })
+	if !s.counted(list, 1) || !s.counted(foreign) || !s.counted(early) {
+		t.Error("not just the entries of the protocol that has a generation are counted")
+	}
+	for _, said := range []string{"not configured", "until there is a generation"} {
+		if n := logs.FilterMessageSnippet(said).Len(); n != 1 {
+			t.Errorf("%q was said %d times, want once a minute", said, n)
+		}
+	}
+	s.add(ledger.Generation{Protocol: "early", Number: 1}, first())
+	until(t, written, "they are swept", func() bool { return s.counted(early, 1) })
+	stop()
+	if !s.counted(foreign) {
+		t.Error("entries of a protocol that is not configured are counted")
+	}
+	got, _ := s.rowsOf("early", 1)
+	compare(t, "early", got, countFirst(lines))
+}
+
+func TestANewGenerationIsSweptThoughAllIsProcessed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(150, 20)
+	list := s.put(lines)
+	l, e, written := watched(s.l, s.e)
+	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Sweep = 10 * time.Millisecond }))
+	until(t, written, "all is counted", func() bool { return s.counted(list, 1) && s.position() == 150 })
+	s.add(ledger.Generation{Number: 2}, second())
+	until(t, written, "all is counted in the new generation", func() bool { return s.counted(list, 1, 2) })
+	stop()
+	s.wants(2, countSecond(lines))
+}
+
+// dirty is a feed with records that are no entries.
+type dirty struct{ entries.Entries }
+
+func (d dirty) Feed(ctx context.Context, shard, position string, limit int) (entries.Records, error) {
+	r, err := d.Entries.Feed(ctx, shard, position, limit)
+	if len(r.Entries) > 0 {
+		r.Bad = append(r.Bad, "record 17: it has no id")
+	}
+	return r, err
+}
+
+func TestRecordsThatAreNoEntriesArePassedOver(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(100, 20)
+	s.put(lines)
+	core, logs := observer.New(zapcore.WarnLevel)
+	c := s.consumer("a", s.l, dirty{s.e}, func(o *ConsumerOptions) { o.Once, o.Log = true, zap.New(core) })
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(1, countFirst(lines))
+	if n := logs.FilterMessageSnippet("no entry").Len(); n != 2 {
+		t.Errorf("%d records were said to be none, want one of each read", n)
+	}
+	if n := c.done.bad.Load(); n != 2 {
+		t.Errorf("%d records were counted as none, want 2", n)
+	}
+}
+
+func TestLagIsTheAgeOfWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	now := time.Now()
+	for shard, c := range map[string]entries.Checkpoint{
+		"root":  {Closed: true, At: now.Add(-5 * time.Hour), Behind: now.Add(-5 * time.Hour)},
+		"left":  {At: now.Add(-time.Minute), Behind: now.Add(-time.Hour)},
+		"right": {At: now.Add(-2 * time.Minute)},
+	} {
+		c.Shard = shard
+		if err := s.e.SaveCheckpoint(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := Lag(t.Context(), &split{Entries: s.e, t: t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Shards != 3 || b.Unread != 1 || !b.Seen.Equal(now.Add(-2*time.Minute)) || b.Lag < time.Hour || b.Lag > 2*time.Hour {
+		t.Errorf("behind is %+v", b)
+	}
+}
+
+func TestAConsumerThatIsBehindSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	list := s.put(makeLines(200, 20))
+	store := &mending{Entries: s.e}
+	store.refuse(list[60].ID, list[61].ID) // the second read is never over
+	for _, e := range list[60:120] {
+		store.ids = append(store.ids, e.ID)
+	}
+	l, e, written := watched(s.l, store)
+	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Save = time.Nanosecond }))
+	until(t, written, "the first read is counted", func() bool { return s.position() == 60 })
+	b, err := Lag(t.Context(), s.e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Lag <= 0 || b.Seen.IsZero() || b.Unread != 0 {
+		t.Errorf("behind is %+v, and 140 entries wait", b)
+	}
+	stop()
+}
+
+func TestAConsumerRunsOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	c := s.consumer("a", s.l, s.e, once)
+	if err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(t.Context()); !errors.Is(err, errStarted) {
+		t.Errorf("the second run gave %v, want %v", err, errStarted)
+	}
+}
+
+func TestOptionsThatMakeNoSense(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, o := range []Options{{}, {Ledger: s.l, Entries: s.e, Slots: -1}, {Ledger: s.l, Entries: s.e, Slots: MaxSlots + 1}, {Ledger: s.l, Entries: s.e, Parallel: -1}} {
+		if _, err := New(o); err == nil {
+			t.Errorf("a counter is made of %+v", o)
+		}
+	}
+	c := s.counter()
+	for _, o := range []ConsumerOptions{{}, {Counter: c}, {Owner: "a"}, {Counter: c, Owner: "a", Poll: -1}, {Counter: c, Owner: "a", Batch: -1}} {
+		if _, err := NewConsumer(o); err == nil {
+			t.Errorf("a consumer is made of %+v", o)
+		}
+	}
+}
