@@ -166,7 +166,9 @@ func TestLiveAnyOrder(t *testing.T) {
 			o.d = o.opened("dns")
 			o.gens = o.protocol("dns").Gens
 			for range 250 {
+				before := o.protocol("dns")
 				o.step()
+				o.wantNoMore(before)
 			}
 			o.end()
 			t.Logf("%v", o.done)
@@ -278,6 +280,38 @@ func (o *anyOrder) step() {
 		name += " refused"
 	}
 	o.done[name]++
+}
+
+// wantNoMore wants no line to count more than once in any generation, and those who read the next one to miss nothing.
+func (o *anyOrder) wantNoMore(before ledger.Protocol) {
+	o.t.Helper()
+	p := o.protocol("dns")
+	if p.Version == before.Version {
+		return
+	}
+	all := o.all["dns"]
+	for _, g := range p.Gens {
+		for key, row := range o.rows("dns", g) {
+			if n := number(row); n > all[key] {
+				o.t.Errorf("generation %d counts %s %d times, of %d", g, key, n, all[key])
+			}
+		}
+	}
+	if p.Serving == before.Serving || p.Building != 0 || before.Building != p.Serving || before.Serving == 0 {
+		return
+	}
+	now := o.rows("dns", p.Serving)
+	for key, row := range o.rows("dns", p.Previous) {
+		if number(now[key]) < number(row) {
+			o.t.Errorf("promoted with %s of %s, and the one before has %s", now[key], key, row)
+		}
+	}
+}
+
+// number is the count that a row of these tests shows.
+func number(row string) (n int) {
+	_, _ = fmt.Sscanf(row, `{"n":%d}`, &n)
+	return n
 }
 
 func (o *anyOrder) some() string {
