@@ -76,7 +76,7 @@ func (e *Entries) Count(ctx context.Context, c entries.Count) error {
 // mark is what counting writes into an entry. todo is set in any case, so that the entry has its place in the index also
 // where its producer left todo or ts out, or put something else there.
 func (e *Entries) mark(part ledger.Part, counted entries.Counted) write {
-	const uncounted = "attribute_exists(#id) AND #protocol = :protocol AND attribute_not_exists(#batch) AND NOT contains(#gens, :gen)"
+	const uncounted = "attribute_exists(#id) AND attribute_not_exists(#batch) AND NOT contains(#gens, :gen)"
 	var u dynamo.Update
 	u.Set(processed, yes())
 	u.Set(todo, dynamo.Text(entries.Todo(part.Protocol, entries.ShardOf(counted.ID))))
@@ -85,7 +85,6 @@ func (e *Entries) mark(part ledger.Part, counted entries.Counted) write {
 	if counted.Error != "" {
 		u.Set(reason, dynamo.Text(cut(counted.Error)))
 	}
-	u.Value("protocol", dynamo.Text(part.Protocol))
 	u.Value("gen", dynamo.Number(part.Generation))
 	return e.change(counted.ID, &u, uncounted, fmt.Errorf("entry %q: %w", counted.ID, entries.ErrStale))
 }

@@ -158,10 +158,7 @@ func (e *Entries) Feed(ctx context.Context, shard, position string, limit int) (
 	case missing(err):
 		e.remember(shard, iterator{})
 		e.forgetStream()
-		if position != "" {
-			return entries.Records{}, fmt.Errorf("%s after %s, which is gone as a whole: %w", doing, position, entries.ErrTrimmed)
-		}
-		return entries.Records{Closed: true}, nil // the stream remembers nothing of it
+		return entries.Records{}, fmt.Errorf("%s: the stream remembers nothing of it: %w", doing, entries.ErrTrimmed)
 	}
 	return entries.Records{}, e.explain(err, "%s", doing)
 }
