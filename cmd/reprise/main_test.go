@@ -104,6 +104,7 @@ func TestAWSUsage(t *testing.T) {
 		{"init --create-bucket", exitUsage, "", "init --aws"},
 		{"init --json", exitUsage, "", "init --aws"},
 		{"config check --role work", exitUsage, "", "--live"},
+		{"lambda", exitUsage, "", "reprise live"},
 		{"config check --live --role archivist", exitUsage, "", "archivist"},
 	} {
 		if out := s.call(c); len(out) != 0 {

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -17,18 +16,15 @@ import (
 	"github.com/seed-56345083/reprise/internal/stats"
 )
 
-// lambdaAPI is the variable in which Lambda says where its runtime is.
-const lambdaAPI = "AWS_LAMBDA_RUNTIME_API"
+// LambdaVariable is where Lambda says where its runtime is.
+const LambdaVariable = "AWS_LAMBDA_RUNTIME_API"
 
 // InLambda reports whether this process runs as a Lambda function.
-func InLambda() bool { return os.Getenv(lambdaAPI) != "" }
+func InLambda() bool { return os.Getenv(LambdaVariable) != "" }
 
 // ServeLambda counts what the stream of the incoming table hands this Lambda function. It only returns when it cannot
-// begin: Lambda's runtime ends the process. ErrUsage: there is no live side, or this is no Lambda function.
+// begin: Lambda's runtime ends the process. ErrUsage: there is no live side.
 func (a *App) ServeLambda(ctx context.Context) error {
-	if !InLambda() {
-		return fmt.Errorf("%w: this is no Lambda function (%s is not set); reprise live reads the stream by itself", ErrUsage, lambdaAPI)
-	}
 	if err := a.needLive("as a Lambda function, reprise counts the incoming table"); err != nil {
 		return err
 	}

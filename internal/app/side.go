@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/seed-56345083/reprise/internal/archive"
@@ -99,16 +98,14 @@ func (a *App) Live(ctx context.Context, once bool) error {
 	return a.count(ctx, once)
 }
 
+// count reads the stream for every protocol that has a generation, also those of other configurations: whoever reads on has
+// read on for all of them.
 func (a *App) count(ctx context.Context, once bool) error {
-	if !once {
-		<-ctx.Done()
-		return nil
+	c, err := live.NewConsumer(live.ConsumerOptions{Counter: a.side.counter, Owner: a.name, Once: once, Log: a.log})
+	if err != nil {
+		return err
 	}
-	var errs []error
-	for _, name := range a.config.Protocols() {
-		errs = append(errs, a.side.counter.Sweep(ctx, name))
-	}
-	return errors.Join(errs...)
+	return c.Run(ctx)
 }
 
 // Archive moves what is counted to the archive, until ctx ends; with once it makes one pass, with force one that writes

@@ -17,6 +17,7 @@ type recount struct {
 	hits  map[[2]string]*sums
 	slow  map[[2]string]*sums
 	lines accounts
+	all   bool // no cutoff: the lines are counted live
 }
 
 type sums struct {
@@ -45,7 +46,7 @@ func (c *recount) add(r record, what fault, size int) {
 	case what != none:
 		c.lines.Rejected++
 		return
-	case r.at.After(generatedCutoff):
+	case !c.all && r.at.After(generatedCutoff):
 		c.lines.AfterCutoff++
 		return
 	}
