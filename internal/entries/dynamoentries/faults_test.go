@@ -1,0 +1,474 @@
+package dynamoentries_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
+	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/realservers"
+)
+
+// begin gives protocol dns an epoch.
+func begin(t *testing.T, l ledger.Ledger, epoch int64) {
+	t.Helper()
+	p, err := l.Protocol(t.Context(), "dns")
+	must(t, err)
+	p.Epoch = epoch
+	must(t, l.Write(t.Context(), ledger.Writes{Protocols: []ledger.Protocol{p}}))
+}
+
+func row(key, state, version string) entries.LiveRow {
+	return entries.LiveRow{Version: version, Row: ledger.Row{Statistic: "queries", Day: "2026-03-24", Key: key, State: []byte(state)}}
+}
+
+func rowKey(key string) entries.RowKey {
+	return entries.RowKey{Statistic: "queries", Day: "2026-03-24", Key: key}
+}
+
+func counted(list []entries.Entry) []entries.Counted {
+	found := make([]entries.Counted, len(list))
+	for i := range list {
+		found[i].ID = list[i].ID
+	}
+	return found
+}
+
+func members(list []entries.Entry) []entries.Member {
+	found := make([]entries.Member, len(list))
+	for i := range list {
+		found[i] = entries.Member{ID: list[i].ID, TS: list[i].TS}
+	}
+	return found
+}
+
+func newBatch(id string) entries.Batch {
+	return entries.Batch{ID: id, Protocol: "dns", Epoch: 7, State: entries.Open, Key: "logs/dns/" + id, Opened: start}
+}
+
+// first is true for the first attempt of every call: the SDK counts attempts in a header.
+func first(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Amz-Sdk-Request"), "attempt=1;")
+}
+
+// TestLostReplies loses the answer of the first attempt of every call, after the server has acted. Each call finds out that it
+// is done already, and nothing is done twice.
+func TestLostReplies(t *testing.T) {
+	t.Parallel()
+	var lost atomic.Int64
+	faults := realservers.Faults{LoseReply: 1, Only: first, Hit: func(string, *http.Request) { lost.Add(1) }}
+	l, e := open(t, build(t), realservers.Faulty(t, realservers.DynamoDB(t), faults))
+	ctx := t.Context()
+	begin(t, l, 7)
+	list := numbered(5)
+	there, err := e.Put(ctx, list)
+	must(t, err)
+	equal(t, "there, of new entries", there, 0)
+	must(t, e.Count(ctx, entries.Count{Part: part(7, 0), Entries: counted(list), Rows: []entries.LiveRow{row("x", "5", "")}}))
+	wantErr(t, e.Count(ctx, entries.Count{Part: part(7, 0), Entries: counted(list)}), entries.ErrStale) // a call of its own
+	rows, err := e.LiveRows(ctx, part(7, 0), []entries.RowKey{rowKey("x")})
+	must(t, err)
+	must(t, e.MergeLive(ctx, entries.Merge{
+		Into: part(7, 1), Row: row("x", "5", ""), Remove: []entries.Placed{{Part: entries.LivePart(0), Key: rowKey("x"), Version: rows[0].Version}},
+	}))
+	must(t, e.OpenBatch(ctx, newBatch("B1")))
+	b, err := e.Join(ctx, entries.Join{Batch: newBatch("B1"), Gens: []int64{7}, Members: members(list[:4]), Bytes: 50})
+	must(t, err)
+	b, err = e.Join(ctx, entries.Join{Batch: b, Gens: []int64{7}, Members: members(list[4:]), Bytes: 10})
+	must(t, err)
+	stands, err := e.Unwritten(ctx, "dns")
+	must(t, err)
+	equal(t, "batches", stands, []entries.Batch{b})
+	equal(t, "pages, entries, bytes", []int64{int64(b.Pages), b.Entries, b.Bytes}, []int64{2, 5, 60})
+	b, err = e.ClaimBatch(ctx, "B1")
+	must(t, err)
+	must(t, e.Archived(ctx, "B1", names(list), start))
+	must(t, e.DoneBatch(ctx, b, start.Add(100*365*24*time.Hour)))
+	stands, err = e.Unwritten(ctx, "dns")
+	must(t, err)
+	equal(t, "batches", len(stands), 0)
+	must(t, e.SaveCheckpoint(ctx, entries.Checkpoint{Shard: "s", Position: "p", At: time.Now()}))
+	if lost.Load() < 20 {
+		t.Errorf("only %d answers were lost", lost.Load())
+	}
+}
+
+// TestStorm lets four counters and an archiver work behind networks of their own, in which one call in five is reset, lost, cut,
+// refused or throttled. Whatever they were told, each entry counts once, and is in one batch.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	faults := realservers.Faults{Reset: .04, LoseReply: .05, Cut: .03, Status500: .05, Throttle: .03}
+	handle := func() *dynamoentries.Entries {
+		_, e := open(t, s, realservers.Faulty(t, realservers.DynamoDB(t), faults))
+		return e
+	}
+	l, direct := open(t, s, "")
+	begin(t, l, 7)
+	list := numbered(60)
+	put := handle()
+	for {
+		_, err := put.Put(t.Context(), list)
+		if err == nil {
+			break
+		}
+		t.Log(err)
+	}
+	var work sync.WaitGroup
+	for n := range 4 {
+		e := handle()
+		work.Go(func() { countAll(t, e, list, n) })
+	}
+	e := handle()
+	work.Go(func() { joinAll(t, e, list) })
+	work.Wait()
+	if t.Failed() {
+		return
+	}
+	total := 0
+	for r, err := range direct.LiveParts(t.Context(), "dns", 7, "queries") {
+		must(t, err)
+		n, err := strconv.Atoi(string(r.State))
+		must(t, err)
+		total += n
+	}
+	equal(t, "entries counted in the rows", total, len(list))
+	batches, err := direct.Unwritten(t.Context(), "dns")
+	must(t, err)
+	in := map[string]string{}
+	for _, b := range batches {
+		n := int64(0)
+		for m, err := range direct.Members(t.Context(), b) {
+			must(t, err)
+			if in[m.ID] != "" {
+				t.Errorf("entry %s is in %s and %s", m.ID, in[m.ID], b.ID)
+			}
+			in[m.ID] = b.ID
+			n++
+		}
+		equal(t, "members of "+b.ID, n, b.Entries)
+	}
+	found, err := direct.Read(t.Context(), names(list))
+	must(t, err)
+	for _, one := range found {
+		if one.Batch == "" || in[one.ID] != one.Batch {
+			t.Errorf("entry %s says batch %q, the pages %q", one.ID, one.Batch, in[one.ID])
+		}
+	}
+	equal(t, "entries in batches", len(in), len(list))
+}
+
+// uncounted are those of the entries that are not counted and in no batch; none when ctx has ended.
+func uncounted(ctx context.Context, e *dynamoentries.Entries, list []entries.Entry) []entries.Entry {
+	for ctx.Err() == nil {
+		found, err := e.Read(ctx, names(list))
+		if err != nil {
+			continue
+		}
+		var open []entries.Entry
+		for _, one := range found {
+			if len(one.Gens) == 0 && one.Batch == "" {
+				open = append(open, one)
+			}
+		}
+		return open
+	}
+	return nil
+}
+
+// countAll counts up to five entries at a time until none is left, into random slots, as a counter does.
+func countAll(t *testing.T, e *dynamoentries.Entries, list []entries.Entry, seed int) {
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	for {
+		open := uncounted(t.Context(), e, list)
+		if len(open) == 0 {
+			return
+		}
+		random.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
+		open = open[:min(len(open), 1+random.IntN(5))]
+		p := part(7, random.IntN(3))
+		rows, err := e.LiveRows(t.Context(), p, []entries.RowKey{rowKey("x")})
+		if err != nil {
+			continue
+		}
+		before := 0
+		if rows[0].Version != "" {
+			before, _ = strconv.Atoi(string(rows[0].State))
+		}
+		err = e.Count(t.Context(), entries.Count{
+			Part: p, Entries: counted(open), Rows: []entries.LiveRow{row("x", strconv.Itoa(before+len(open)), rows[0].Version)},
+		})
+		if err != nil && !errors.Is(err, entries.ErrStale) && !errors.Is(err, entries.ErrConflict) {
+			t.Log(err) // its outcome is open
+		}
+	}
+}
+
+// joinAll joins what is counted to batches until all of it is in one, and begins a new one after three pages.
+func joinAll(t *testing.T, e *dynamoentries.Entries, list []entries.Entry) {
+	for n, joined := 0, 0; joined < len(list); n++ {
+		name := fmt.Sprintf("B%02d", n)
+		for e.OpenBatch(t.Context(), newBatch(name)) != nil && t.Context().Err() == nil {
+			continue
+		}
+		for pages := 0; pages < 3 && joined < len(list) && t.Context().Err() == nil; {
+			found, err := e.Read(t.Context(), names(list))
+			if err != nil {
+				continue
+			}
+			joined = 0
+			var ready []entries.Entry
+			for _, one := range found {
+				switch {
+				case one.Batch != "":
+					joined++
+				case one.Processed && len(ready) < 7:
+					ready = append(ready, one)
+				}
+			}
+			batches, err := e.Unwritten(t.Context(), "dns") // what an unknown outcome has left
+			if err != nil || len(ready) == 0 {
+				continue
+			}
+			b := batches[len(batches)-1]
+			if pages = b.Pages; pages == 3 {
+				break
+			}
+			_, _ = e.Join(t.Context(), entries.Join{Batch: b, Gens: []int64{7}, Members: members(ready)})
+		}
+	}
+}
+
+// contested stands before DynamoDB Local, which never lets transactions meet and throttles nobody, and answers the calls of one
+// name with an error, as often as refusals says. It keeps the tokens of transactions.
+type contested struct {
+	call     string
+	refusals int
+	answer   string
+
+	mu     sync.Mutex
+	calls  int
+	tokens map[string]bool
+}
+
+func (c *contested) serve(t *testing.T) string {
+	t.Helper()
+	target, err := url.Parse(realservers.DynamoDB(t))
+	must(t, err)
+	forward := httputil.NewSingleHostReverseProxy(target)
+	c.tokens = map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+c.call) {
+			forward.ServeHTTP(w, r)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		var in struct{ ClientRequestToken string }
+		_ = json.Unmarshal(body, &in)
+		c.mu.Lock()
+		c.tokens[in.ClientRequestToken] = true
+		c.calls++
+		refuse := c.calls <= c.refusals
+		c.mu.Unlock()
+		if !refuse {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			forward.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, c.answer)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func refusalOf(code, more string) string {
+	return `{"__type":"com.amazonaws.dynamodb.v20120810#` + code + `","Message":"said the front"` + more + `}`
+}
+
+// TestVerdicts: what a cancelled transaction means.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	cancelled := func(codes ...string) string {
+		var reasons []string
+		for _, code := range codes {
+			reasons = append(reasons, `{"Code":"`+code+`","Message":"too large"}`)
+		}
+		return refusalOf("TransactionCanceledException", `,"CancellationReasons":[`+strings.Join(reasons, ",")+`]`)
+	}
+	// One entry and two rows; then the epoch, the batch, the page and one entry.
+	for what, c := range map[string]struct {
+		count, join string
+		want        error
+		says        string
+	}{
+		"the entry":                  {count: cancelled("ConditionalCheckFailed", "None", "None"), want: entries.ErrStale, says: "k0000"},
+		"a row":                      {count: cancelled("None", "None", "ConditionalCheckFailed"), want: entries.ErrConflict, says: "row y"},
+		"another transaction":        {count: cancelled("None", "TransactionConflict", "None"), want: entries.ErrConflict},
+		"the entry, and another":     {count: cancelled("ConditionalCheckFailed", "TransactionConflict", "None"), want: entries.ErrStale},
+		"another, and the entry too": {count: cancelled("None", "TransactionConflict", "ConditionalCheckFailed"), want: entries.ErrConflict, says: "row y"},
+		"throttled":                  {count: cancelled("ThrottlingError", "None", "None"), want: ledger.ErrThrottled},
+		"throttled by provision":     {count: cancelled("None", "ProvisionedThroughputExceeded", "None"), want: ledger.ErrThrottled},
+		"invalid":                    {count: cancelled("None", "ValidationError", "None"), says: "item 2 of the transaction: ValidationError: too large"},
+		"the epoch":                  {join: cancelled("ConditionalCheckFailed", "None", "None", "None"), want: entries.ErrEpoch},
+		"the epoch and the batch":    {join: cancelled("ConditionalCheckFailed", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"), want: entries.ErrEpoch},
+		"the batch":                  {join: cancelled("None", "ConditionalCheckFailed", "None", "ConditionalCheckFailed"), want: entries.ErrClosed},
+		"a member":                   {join: cancelled("None", "None", "None", "ConditionalCheckFailed"), want: entries.ErrStale, says: "k0000"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			front := &contested{call: "TransactWriteItems", refusals: 1, answer: c.count + c.join}
+			_, e := open(t, build(t), front.serve(t))
+			var err error
+			if c.count != "" {
+				err = e.Count(t.Context(), entries.Count{
+					Part: part(7, 0), Entries: counted(numbered(1)), Rows: []entries.LiveRow{row("x", "1", "v"), row("y", "1", "v")},
+				})
+			} else {
+				_, err = e.Join(t.Context(), entries.Join{Batch: newBatch("B1"), Gens: []int64{7}, Members: members(numbered(1))})
+			}
+			says(t, "the error", err, c.says)
+			for _, one := range []error{entries.ErrStale, entries.ErrConflict, entries.ErrEpoch, entries.ErrClosed, ledger.ErrThrottled} {
+				if errors.Is(err, one) != (one == c.want) { //nolint:errorlint // which of them it is
+					t.Errorf("%v; is it %q?", err, one)
+				}
+			}
+			equal(t, "calls", front.calls, 1)
+		})
+	}
+}
+
+// TestTokens: each call has a token of its own, the same over its attempts.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	front := &contested{call: "TransactWriteItems", refusals: 2, answer: refusalOf("ThrottlingException", "")}
+	_, e := open(t, s, front.serve(t))
+	list := numbered(2)
+	_, err := e.Put(t.Context(), list)
+	must(t, err)
+	for n := range list {
+		must(t, e.Count(t.Context(), entries.Count{Part: part(7, 0), Entries: counted(list[n : n+1])}))
+	}
+	equal(t, "calls and tokens", []int{front.calls, len(front.tokens)}, []int{4, 2})
+}
+
+// TestMet: a write of one item that meets a transaction is made again, and given up in the end.
+func TestMet(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	l, direct := open(t, s, "")
+	begin(t, l, 7)
+	must(t, direct.OpenBatch(t.Context(), newBatch("B1")))
+	for refusals, want := range map[int]error{3: nil, 100: entries.ErrConflict} {
+		front := &contested{call: "UpdateItem", refusals: refusals, answer: refusalOf("TransactionConflictException", "")}
+		_, e := open(t, s, front.serve(t))
+		b, err := e.ClaimBatch(t.Context(), "B1")
+		if want != nil {
+			wantErr(t, err, want)
+			equal(t, "calls", front.calls, 8)
+			continue
+		}
+		must(t, err)
+		equal(t, "state", b.State, entries.Claimed)
+	}
+	// An entry that is being counted is there.
+	_, err := direct.Put(t.Context(), numbered(1))
+	must(t, err)
+	front := &contested{call: "PutItem", refusals: 1, answer: refusalOf("TransactionConflictException", "")}
+	_, e := open(t, s, front.serve(t))
+	there, err := e.Put(t.Context(), numbered(1))
+	must(t, err)
+	equal(t, "there", there, 1)
+}
+
+// TestThrottled: what DynamoDB refuses until the end of a call is ErrThrottled; nothing was written.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	front := &contested{call: "UpdateItem", refusals: 1 << 30, answer: refusalOf("ThrottlingException", "")}
+	_, e := open(t, s, front.serve(t))
+	_, err := e.ClaimBatch(t.Context(), "B1")
+	wantErr(t, err, ledger.ErrThrottled)
+}
+
+// TestUnprocessed reads entries of which DynamoDB leaves most undone in each answer.
+func TestUnprocessed(t *testing.T) {
+	t.Parallel()
+	s := build(t)
+	_, direct := open(t, s, "")
+	list := numbered(60)
+	_, err := direct.Put(t.Context(), list)
+	must(t, err)
+	base := realservers.DynamoDB(t)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	var answers atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		undone := map[string]any{}
+		var in struct {
+			RequestItems map[string]struct {
+				Keys           []any
+				ConsistentRead bool
+			}
+		}
+		_ = json.Unmarshal(body, &in)
+		for table, request := range in.RequestItems {
+			if !request.ConsistentRead {
+				t.Error("a read is not consistent")
+			}
+			some := (len(request.Keys) + 2) / 3
+			if some < len(request.Keys) {
+				undone[table] = map[string]any{"Keys": request.Keys[some:], "ConsistentRead": true}
+			}
+			request.Keys = request.Keys[:some]
+			in.RequestItems[table] = request
+		}
+		if len(in.RequestItems) > 0 {
+			body, _ = json.Marshal(in)
+			answers.Add(1)
+		}
+		out, _ := http.NewRequestWithContext(r.Context(), r.Method, base, bytes.NewReader(body))
+		out.Header = r.Header.Clone()
+		response, err := transport.RoundTrip(out)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = response.Body.Close() }()
+		var answer map[string]any
+		_ = json.NewDecoder(response.Body).Decode(&answer)
+		if len(undone) > 0 {
+			answer["UnprocessedKeys"] = undone
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.WriteHeader(response.StatusCode)
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(proxy.Close)
+	_, e := open(t, s, proxy.URL)
+	found, err := e.Read(t.Context(), names(list))
+	must(t, err)
+	equal(t, "entries", len(found), 60)
+	if answers.Load() < 4 {
+		t.Errorf("%d answers", answers.Load())
+	}
+}
