@@ -169,10 +169,8 @@ func (p *page) read(ctx context.Context, r ledger.Replay) error {
 			return fmt.Errorf("listing the archive after %q: %w", p.last, err)
 		}
 		p.last = object.Key
-		if r.Listing.Passes == 0 {
-			p.add(r, object, now)
-		} else {
-			p.addLate(r, object, now)
+		if err := p.add(r, object, now); err != nil {
+			return err
 		}
 		if seen++; seen == p.d.pageSize {
 			return p.onlyNew(ctx, r)
@@ -182,35 +180,29 @@ func (p *page) read(ctx context.Context, r ledger.Replay) error {
 	return p.onlyNew(ctx, r)
 }
 
-func (p *page) add(r ledger.Replay, object archive.Object, now time.Time) {
+func (p *page) add(r ledger.Replay, object archive.Object, now time.Time) error {
 	protocol, place := p.scope.of(object.Key)
 	part, wanted := r.Protocol(protocol)
 	switch {
+	case r.Listing.Passes > 0: // for what others have put there since the first one, which has counted the rest
+		if wanted && part.Others && place == inside {
+			p.want(r, protocol, object, now)
+		}
 	case place == nowhere:
 		if p.unmatched++; p.sample == "" {
 			p.sample = object.Key
 		}
-		return
 	case !wanted:
 		p.others++
-		return
 	case place == outside:
 		p.outside++
-		return
 	case countedLive(r, part, object.Key):
 		p.live++
-		return
-	}
-	p.want(r, protocol, object, now)
-}
-
-// addLate is add in the second listing, which is for what others have put there since the first one. The first one has
-// counted the rest.
-func (p *page) addLate(r ledger.Replay, object archive.Object, now time.Time) {
-	protocol, place := p.scope.of(object.Key)
-	if part, wanted := r.Protocol(protocol); wanted && part.Others && place == inside {
+		return ofThisLedger(r, part, object.Key)
+	default:
 		p.want(r, protocol, object, now)
 	}
+	return nil
 }
 
 func (p *page) want(r ledger.Replay, protocol string, object archive.Object, now time.Time) {

@@ -11,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
+	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/entries"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
@@ -479,5 +482,76 @@ func TestStatusLive(t *testing.T) {
 	}
 	if s, err := l.driver("bare", nil).Status(ctx, r.ID); err != nil || s.Live != nil {
 		t.Errorf("without a live side: %+v, %v", s.Live, err)
+	}
+}
+
+// TestForeign: an archive that outlived its ledger. Its epochs mean nothing to the new one, which says so before it leaves
+// anything out, and a start above them counts everything.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	yesterday := ulid.Timestamp(time.Now().Add(-24 * time.Hour))
+	for _, epoch := range []int64{2, 7} {
+		l := newLively(t)
+		ctx := context.Background()
+		for _, e := range []int64{1, epoch} {
+			id := ulid.MustNew(yesterday, ulid.DefaultEntropy()).String()
+			l.put("logs/dns/"+archive.ObjectName(e, id), "a", fmt.Sprint(e))
+			l.add("dns", "a")
+			l.add("dns", fmt.Sprint(e))
+		}
+		d := l.opened("dns")
+		live := l.arrive("dns", "a", "live")
+		l.live("dns", live...)
+		replay.FoldPatience(d, 0)
+		first := l.open(d, params("dns"))
+		wantError(t, d.Look(ctx), replay.ErrForeign, fmt.Sprintf("/e%d-", epoch), "--epoch")
+		l.wantWaits(first.ID, ledger.Starting, "another ledger")
+		if held, why := l.heldNow(d, first.ID); !held || !strings.Contains(why, "--epoch") {
+			t.Errorf("held %v: %s", held, why)
+		}
+		if _, err := d.Cancel(ctx, first.ID); err != nil {
+			t.Fatal(err)
+		}
+		p := params("dns")
+		p.Epoch = 8
+		r := l.start(d, p)
+		if g := r.Protocols[0].Generation; g != 8 || r.Listing.Objects != 2 {
+			t.Errorf("generation %d, listing %+v", g, r.Listing)
+		}
+		l.finish(d, r.ID)
+		p.Epoch = -1
+		if _, err := d.Start(ctx, p); err == nil {
+			t.Error("started with epoch -1")
+		}
+		p.Epoch = 3 // long past: the next one
+		ids := l.arrive("dns", "b")
+		l.live("dns", append(ids, live...)...)
+		l.write(l.batch("dns", append(ids, live...)...).ID)
+		again := l.start(d, p)
+		l.finish(d, again.ID)
+		if g := again.Protocols[0].Generation; g != 9 {
+			t.Errorf("generation %d", g)
+		}
+		l.wantAll("dns", 0, 8, 9)
+	}
+}
+
+// TestGenerationTaken: a Meta table that was restored in part does not make a start try for ever.
+func TestGenerationTaken(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	ctx := context.Background()
+	d := l.opened("dns")
+	l.put("logs/dns/1", "a")
+	if err := l.ledger.Write(ctx, ledger.Writes{Generations: []ledger.Generation{{Protocol: "dns", Number: 2}}}); err != nil {
+		t.Fatal(err)
+	}
+	p := params("dns")
+	if _, err := d.Start(ctx, p); err == nil || !strings.Contains(err.Error(), "--epoch") {
+		t.Errorf("start: %v", err)
+	}
+	p.Epoch = 3
+	if r, err := d.Start(ctx, p); err != nil || r.Protocols[0].Generation != 3 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

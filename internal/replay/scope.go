@@ -2,8 +2,12 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
@@ -91,7 +95,7 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 		at[name] = len(result.Protocols)
 		rule := d.rule(p, part)
 		result.Protocols = append(result.Protocols, Extent{Protocol: name, Rule: rule})
-		of.Protocols = append(of.Protocols, ledger.ReplayProtocol{Name: name, Generation: protocol.Epoch + 1, Rule: rule, Others: of.Live && part.Others})
+		of.Protocols = append(of.Protocols, ledger.ReplayProtocol{Name: name, Generation: max(protocol.Epoch+1, p.Epoch), Rule: rule, Others: of.Live && part.Others})
 	}
 	scope, err := newScope(p.Prefix, p.Layout, p.Narrow)
 	if err != nil {
@@ -132,4 +136,23 @@ func countedLive(r ledger.Replay, part ledger.ReplayProtocol, key string) bool {
 	}
 	epoch, ours := archive.EpochOf(key)
 	return ours && epoch >= part.Generation
+}
+
+// ErrForeign says that the archive has objects which were archived under another ledger, so that their epochs say nothing.
+var ErrForeign = errors.New("the archive was written under another ledger")
+
+// clocksApart is more than the clocks of two processes differ by.
+const clocksApart = time.Hour
+
+// ofThisLedger refuses an object that cannot have been counted live in a replay's generation: its epoch has not come yet,
+// or its batch was begun long before the replay. Taken for counted, it would be lost in silence.
+func ofThisLedger(r ledger.Replay, part ledger.ReplayProtocol, key string) error {
+	epoch, _ := archive.EpochOf(key)
+	end := strings.LastIndex(key, ".ndjson.gz")
+	batch, err := ulid.ParseStrict(key[max(end-ulid.EncodedSize, 0):end])
+	if err == nil && epoch == part.Generation && !ulid.Time(batch.Time()).Before(r.Created.Add(-clocksApart)) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is of epoch %d, and %s has come to epoch %d only now; cancel this replay and start with --epoch, above all epochs in the archive",
+		ErrForeign, key, epoch, part.Name, part.Generation)
 }

@@ -32,6 +32,7 @@ type StartParams struct {
 	Narrow    ledger.Narrow
 	Immediate bool          // readers read the new generations at once, and watch them fill
 	FoldEvery time.Duration // between two folds of what is finished so far; 0: the last fold alone
+	Epoch     int64         // that the new generations must at least have; 0: the next one of each protocol
 	Gates     []string      // such as "rows -1%": what must hold, against the generations that serve, before the new ones do
 }
 
@@ -79,7 +80,31 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 		case !errors.Is(err, ledger.ErrConflict):
 			return ledger.Replay{}, fmt.Errorf("opening the replay: %w", err)
 		}
+		if err := d.taken(ctx, w); err != nil {
+			return ledger.Replay{}, err
+		}
 	}
+}
+
+// taken says after a conflict that it would come again: a generation is there that no protocol's record has come to, which
+// only a Meta table that was changed by hand, or restored in part, can have.
+func (d *Driver) taken(ctx context.Context, w ledger.Writes) error {
+	for i, g := range w.Generations {
+		if _, err := d.o.Ledger.Generation(ctx, g.Protocol, g.Number); errors.Is(err, ledger.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("reading generation %d of %s: %w", g.Number, g.Protocol, err)
+		}
+		p, err := d.o.Ledger.Protocol(ctx, g.Protocol)
+		if err != nil {
+			return fmt.Errorf("reading protocol %s: %w", g.Protocol, err)
+		}
+		if p.Version == w.Protocols[i].Version {
+			return fmt.Errorf("generation %d of %s is there already, and its protocol is in epoch %d: the Meta table was changed by hand; start with --epoch, above all generations",
+				g.Number, g.Protocol, p.Epoch)
+		}
+	}
+	return nil
 }
 
 // maxProtocols is how many a replay may have: each is two records of the transaction that opens it, itself is one.
@@ -115,6 +140,8 @@ func (p StartParams) check(side bool) error {
 		return fmt.Errorf("%w: a side generation is never promoted, and one that serves at once cannot be held back", ErrGate)
 	case p.Immediate && side:
 		return fmt.Errorf("%w: a side generation never serves, so not at once either", ErrNarrow)
+	case p.Epoch < 0:
+		return fmt.Errorf("epoch %d: it is 1 or more, or 0 for the next one", p.Epoch)
 	case p.FoldEvery < 0:
 		return fmt.Errorf("folding every %v: use a time above 0, or 0 for the last fold alone", p.FoldEvery)
 	}
@@ -177,7 +204,7 @@ func (d *Driver) open(ctx context.Context, p StartParams, side bool, now time.Ti
 		if protocol.Replay != "" {
 			return w, busy(protocol)
 		}
-		protocol.Epoch++
+		protocol.Epoch = max(protocol.Epoch+1, p.Epoch)
 		protocol.Replay = r.ID
 		if !side {
 			protocol.Gens = append(protocol.Gens, protocol.Epoch)
