@@ -21,6 +21,7 @@ type startCommand struct {
 	Cutover   string        `enum:"complete,immediate" default:"complete" help:"When readers move to the new statistics: when they are complete, or immediate (clear now, watch them fill)."`
 	FoldEvery time.Duration `placeholder:"TIME" help:"Fold what is finished so far this often, so that the totals move. Default: 1m with --cutover immediate, else at the end only."`
 	Gate      []string      `placeholder:"GATE" help:"Hold the replay back at its end unless this holds against what serves: 'rows -1%' (at most 1 % fewer rows in any statistic), 'rows +5%'."`
+	Epoch     int64         `placeholder:"N" help:"Open the new generations under this number, or a later one. For an archive that was written under another Meta table: above all epochs in its keys."`
 	DryRun    bool          `help:"List and count what would be replayed, and change nothing."`
 	JSON      bool          `help:"With --dry-run: print JSON."`
 	Wait      bool          `help:"Follow the replay until it is finished or held back."`
@@ -51,7 +52,7 @@ func (c *startCommand) Run(e *environment) error {
 	}
 	change := func(p *replay.StartParams) {
 		p.Cutoff, p.Narrow, p.Gates = cutoff, narrow, c.Gate
-		p.Immediate, p.FoldEvery = c.Cutover == "immediate", c.FoldEvery
+		p.Immediate, p.FoldEvery, p.Epoch = c.Cutover == "immediate", c.FoldEvery, c.Epoch
 	}
 	if c.DryRun {
 		dry, err := a.DryRun(e, c.Protocol, change)
