@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,9 @@ import (
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/archive/archivetest"
 	"github.com/seed-56345083/reprise/internal/archive/dirarchive"
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/entries/entriestest"
+	"github.com/seed-56345083/reprise/internal/entries/sqliteentries"
 	"github.com/seed-56345083/reprise/internal/faults"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/ledger/ledgertest"
@@ -87,6 +91,90 @@ func openLedger(tb testing.TB) ledger.Ledger {
 func TestLedgerWithoutFaults(t *testing.T) {
 	t.Parallel()
 	ledgertest.Run(t, ledgertest.Harness{Driver: "faults (none) over sqliteledger", Open: func(tb testing.TB) ledger.Ledger { return faults.Ledger(openLedger(tb), none()) }})
+}
+
+func openEntries(tb testing.TB) (ledger.Ledger, entries.Entries) {
+	tb.Helper()
+	l, err := sqliteledger.Open(context.Background(), filepath.Join(tb.TempDir(), "ledger.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = l.Close() })
+	e, err := sqliteentries.Open(context.Background(), l)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return l, e
+}
+
+func TestEntriesWithoutFaults(t *testing.T) {
+	t.Parallel()
+	entriestest.Run(t, entriestest.Harness{Driver: "faults (none) over sqliteentries", Open: func(tb testing.TB) (ledger.Ledger, entries.Entries) {
+		l, e := openEntries(tb)
+		return l, faults.Entries(e, none())
+	}})
+}
+
+// Every call of the incoming table meets its fault, and under its own name.
+func TestEntriesFail(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	_, inner := openEntries(t)
+	count := faults.Count()
+	calls := func(e entries.Entries) map[string]error {
+		errs := map[string]error{}
+		note := func(name string, err error) { errs["entries."+name] = err }
+		_, err := e.Put(ctx, []entries.Entry{{ID: "a", Protocol: "dns", TS: time.Unix(5, 0)}})
+		note("Put", err)
+		_, err = e.Read(ctx, []string{"a"})
+		note("Read", err)
+		_, err = e.Backlog(ctx, "dns", 1)
+		note("Backlog", err)
+		_, err = e.Expire(ctx, time.Unix(5, 0), 1)
+		note("Expire", err)
+		_, err = e.LiveRows(ctx, ledger.Part{Name: "live.0"}, nil)
+		note("LiveRows", err)
+		note("Count", e.Count(ctx, entries.Count{}))
+		note("MergeLive", e.MergeLive(ctx, entries.Merge{}))
+		note("OpenBatch", e.OpenBatch(ctx, entries.Batch{}))
+		_, err = e.Join(ctx, entries.Join{})
+		note("Join", err)
+		_, err = e.ClaimBatch(ctx, "B")
+		note("ClaimBatch", err)
+		_, err = e.Unwritten(ctx, "dns")
+		note("Unwritten", err)
+		note("Archived", e.Archived(ctx, "B", nil, time.Time{}))
+		note("DoneBatch", e.DoneBatch(ctx, entries.Batch{}, time.Time{}))
+		_, err = e.Shards(ctx)
+		note("Shards", err)
+		_, err = e.Feed(ctx, "s", "", 1)
+		note("Feed", err)
+		_, err = e.Checkpoints(ctx)
+		note("Checkpoints", err)
+		note("SaveCheckpoint", e.SaveCheckpoint(ctx, entries.Checkpoint{Shard: "s"}))
+		for _, err := range e.Unfinished(ctx, "dns") {
+			note("Unfinished", err)
+		}
+		for _, err := range e.LiveParts(ctx, "dns", 1, "s") {
+			note("LiveParts", err)
+		}
+		for _, err := range e.Members(ctx, entries.Batch{ID: "B", Pages: 1}) {
+			note("Members", err)
+		}
+		return errs
+	}
+	calls(faults.Entries(inner, count))
+	names := slices.DeleteFunc(count.Calls(), func(name string) bool { return strings.HasSuffix(name, " step") })
+	if len(names) != 20 {
+		t.Fatalf("%d calls: %v", len(names), names)
+	}
+	for _, name := range names {
+		for n, err := range calls(faults.Entries(inner, faults.At(name, 0, faults.Before))) {
+			if errors.Is(err, faults.ErrInjected) != (n == name) {
+				t.Errorf("fault at %s: %s says %v", name, n, err)
+			}
+		}
+	}
 }
 
 // store writes past the decorator and reads through it.

@@ -58,6 +58,7 @@ type Plan struct {
 	hit   bool          // a call has met a fault
 	woken chan struct{} // nil: not asleep
 	dead  bool
+	ask   func(name string) Fault
 }
 
 // Rates are probabilities from 0 to 1, of calls and of messages.
@@ -114,6 +115,10 @@ func At(name string, n int, f Fault) *Plan {
 // its end) and each read of a body is a call of its own.
 func Count() *Plan { return &Plan{log: true, steps: true} }
 
+// Ask lets a function decide about each call before it is made. It may hold the call up, and is called by any number of
+// goroutines at once; after it has let the process die it is not asked any more.
+func Ask(ask func(name string) Fault) *Plan { return &Plan{ask: ask} }
+
 // Calls are the names of the calls that were made under Count or At, in their order: each is a point at which a process can
 // die.
 func (p *Plan) Calls() []string {
@@ -155,10 +160,27 @@ func (p *Plan) Wake() {
 
 // next decides about a call, and holds it up where the process sleeps.
 func (p *Plan) next(name string) Fault {
+	if p.ask != nil {
+		return p.asked(name)
+	}
 	f, woken := p.decide(name)
 	if woken != nil {
 		<-woken
 	}
+	return f
+}
+
+// asked is the decision of a function, which may take its time.
+func (p *Plan) asked(name string) Fault {
+	if p.Dead() {
+		return DieBefore
+	}
+	f := p.ask(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made++
+	p.hit = p.hit || f != None
+	p.dead = p.dead || f == DieBefore || f == DieAfter
 	return f
 }
 

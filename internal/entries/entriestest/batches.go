@@ -271,6 +271,8 @@ func testJoinStale(t *testing.T, f *fixture) {
 			f.notJoined(t, known, func() error { return f.tryJoin(t, b, gens, list...) }, entries.ErrStale)
 		}
 	}
+	// Who asks for no generation does not get those that nobody has looked at.
+	f.notJoined(t, known, func() error { return f.tryJoin(t, b, nil, "new") }, entries.ErrStale)
 	b = f.join(t, b, gens, "good", "good too")
 	equal(t, "entries", b.Entries, int64(3))
 }

@@ -107,6 +107,13 @@ func scanEntry(rows *sql.Rows) (entries.Entry, error) {
 	return e, nil
 }
 
+// The rest of one moment, then what is later: with (ts, seq) > (?, ?) each page would pass over all entries of the moment anew.
+const unfinishedPage = `
+	SELECT id, ts, seq, processed, batch FROM entries WHERE protocol = ?1 AND archived = 0 AND ts = ?2 AND seq > ?3
+	UNION ALL
+	SELECT id, ts, seq, processed, batch FROM entries WHERE protocol = ?1 AND archived = 0 AND ts > ?2
+	ORDER BY ts, seq LIMIT ?4`
+
 // Unfinished yields the entries of a protocol that are not archived, the oldest first.
 func (e *Entries) Unfinished(ctx context.Context, protocol string) iter.Seq2[entries.Unfinished, error] {
 	type placed struct {
@@ -121,9 +128,7 @@ func (e *Entries) Unfinished(ctx context.Context, protocol string) iter.Seq2[ent
 				err := rows.Scan(&p.ID, &p.ts, &p.seq, &p.Processed, &p.Batch)
 				p.TS = sqlitedb.Instant(p.ts)
 				return p, err
-			}, `SELECT id, ts, seq, processed, batch FROM entries
-				WHERE protocol = ? AND archived = 0 AND (ts, seq) > (?, ?) ORDER BY ts, seq LIMIT ?`,
-				protocol, after.ts, after.seq, page)
+			}, unfinishedPage, protocol, after.ts, after.seq, page)
 			if err != nil {
 				yield(entries.Unfinished{}, e.ledger.Explain(err, "reading the unfinished entries of %s", protocol))
 				return

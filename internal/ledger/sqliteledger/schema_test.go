@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/ledger/sqliteledger"
 )
 
@@ -58,6 +59,48 @@ func TestSchema(t *testing.T) {
 	}
 }
 
+// TestVersion1 opens a file as the first version made it: its rows are there, and the tables are those of a fresh file.
+func TestVersion1(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	tables, err := os.ReadFile(filepath.Join("testdata", "version1.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := raw(t, path)
+	for _, statement := range []string{
+		string(tables), `PRAGMA user_version = 1`,
+		`INSERT INTO stats VALUES ('dns', 7, 'queries', 'base.1.0', '-', 'k', x'01', x'02', x'03')`,
+		`INSERT INTO protocols VALUES ('dns', 5, '{"name":"dns","epoch":3}')`,
+	} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := open(t, path)
+	var rows []ledger.Row
+	for r, err := range l.Rows(t.Context(), ledger.RowsParams{Protocol: "dns", Generation: 7, Statistic: "queries", Base: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, r)
+	}
+	want := []ledger.Row{{Statistic: "queries", Day: "-", Key: "k", Dims: []byte{1}, Measures: []byte{2}, State: []byte{3}}}
+	if d := cmp.Diff(want, rows); d != "" {
+		t.Errorf("rows (-want +got):\n%s", d)
+	}
+	if p, err := l.Protocol(t.Context(), "dns"); err != nil || p.Epoch != 3 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	var columns, version int
+	if err := db.QueryRow(`SELECT count(*) FROM pragma_table_info('stats')`).Scan(&columns); err != nil || columns != 10 {
+		t.Errorf("%d columns of stats, %v", columns, err)
+	}
+	if err := db.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version != 2 {
+		t.Errorf("version %d, %v", version, err)
+	}
+}
+
 // TestPlans holds the promise that no query sorts or reads more than its page: a change that loses an index shows here
 // and not in the first large replay.
 func TestPlans(t *testing.T) {
@@ -75,6 +118,17 @@ func TestPlans(t *testing.T) {
 		"page of cursors":     `SELECT * FROM cursors LEFT JOIN contents USING (replay, fold, key) WHERE replay = 'r' AND fold = 0 AND key > 'k' ORDER BY key LIMIT 64`,
 		"some segments":       `SELECT rowid FROM segments WHERE replay = 'r' LIMIT 10`,
 		"replays by their id": `SELECT record, version FROM replays ORDER BY id DESC`,
+		"page of unfinished entries": `SELECT id, ts, seq, processed, batch FROM entries WHERE protocol = 'p' AND archived = 0 AND ts = 1 AND seq > 2
+			UNION ALL SELECT id, ts, seq, processed, batch FROM entries WHERE protocol = 'p' AND archived = 0 AND ts > 1 ORDER BY ts, seq LIMIT 500`,
+		"backlog": `SELECT count(*), coalesce(sum(processed = 0), 0), coalesce(min(ts), 0) FROM (
+			SELECT processed, ts FROM entries WHERE protocol = 'p' AND archived = 0 ORDER BY ts LIMIT 10)`,
+		"page of live rows": `SELECT part, day, key, dims, measures, state, version FROM stats WHERE protocol = 'p' AND generation = 1
+			AND statistic = 's' AND (part, day, key) > ('a', 'b', 'c') AND part < 'live/' ORDER BY part, day, key LIMIT 500`,
+		"feed":              `SELECT seq, put_at, id, protocol, ts, line FROM entries WHERE seq > 5 ORDER BY seq`,
+		"expired entries":   `SELECT seq FROM entries WHERE expires > 0 AND expires <= 5 AND archived = 1 LIMIT 10`,
+		"expired pages":     `SELECT p.rowid FROM batches b JOIN batch_pages p ON p.batch = b.id WHERE b.expires > 0 AND b.expires <= 5 AND b.state = 'DONE' LIMIT 5`,
+		"expired batches":   `SELECT id FROM batches WHERE expires > 0 AND expires <= 5 AND state = 'DONE' LIMIT 5`,
+		"unwritten batches": `SELECT id FROM batches WHERE protocol = 'p' AND state <> 'DONE' ORDER BY id`,
 	} {
 		rows, err := db.Query("EXPLAIN QUERY PLAN " + query)
 		if err != nil {
