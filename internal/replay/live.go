@@ -167,18 +167,63 @@ func (l *LiveSide) olderBatches(ctx context.Context, part ledger.ReplayProtocol)
 	return slices.DeleteFunc(batches, func(b entries.Batch) bool { return b.Epoch >= part.Generation }), nil
 }
 
-// sweep counts what the live side has left, before readers move to generations that it counts.
+// sweep counts what the live side has left, before readers move to generations that it counts. That another generation
+// cannot be counted, such as the one before, whose definition this program may be too new for, keeps nobody from moving.
 func (d *Driver) sweep(ctx context.Context, r ledger.Replay) error {
 	live, err := d.live(r)
 	if live == nil || r.Side || err != nil {
 		return err
 	}
 	for _, part := range r.Protocols {
-		if err := d.holding(ctx, r.ID, func(ctx context.Context) error { return live.Sweep(ctx, part.Name) }); err != nil {
+		var left int64
+		err := d.holding(ctx, r.ID, func(ctx context.Context) (err error) {
+			if err = live.Sweep(ctx, part.Name); err == nil || ctx.Err() != nil {
+				return err
+			}
+			d.o.Log.Warn("sweeping before the promotion", zap.String("replay", r.ID), zap.String("protocol", part.Name), zap.Error(err))
+			var e error
+			if left, e = live.uncounted(ctx, part); left == 0 {
+				err = e
+			}
+			return err
+		})
+		switch {
+		case err != nil && left > 0:
+			return fmt.Errorf("%d of %s are not, in generation %d: %w", left, part.Name, part.Generation, err)
+		case err != nil:
 			return fmt.Errorf("sweeping %s: %w", part.Name, err)
 		}
 	}
 	return nil
+}
+
+// uncounted counts the entries that a generation lacks and the index shows.
+func (l *LiveSide) uncounted(ctx context.Context, part ledger.ReplayProtocol) (n int64, err error) {
+	ids := make([]string, 0, entries.MaxRead)
+	look := func() error {
+		found, err := l.Entries.Read(ctx, ids)
+		for _, e := range found {
+			if e.Batch == "" && !slices.Contains(e.Gens, part.Generation) {
+				n++
+			}
+		}
+		ids = ids[:0]
+		return err
+	}
+	for u, err := range l.Entries.Unfinished(ctx, part.Name) {
+		if err != nil {
+			return n, fmt.Errorf("looking for entries that are not counted: %w", err)
+		}
+		if ids = append(ids, u.ID); len(ids) == entries.MaxRead {
+			if err := look(); err != nil {
+				return n, err
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return n, nil
+	}
+	return n, look()
 }
 
 // entriesToCount begins what a replay waits for whose entries could not be counted to the last.
