@@ -40,8 +40,13 @@ func (a *Archiver) Run(ctx context.Context) error {
 			if time.Now().Before(rest[p.Name].until) {
 				continue
 			}
+			before := a.progress.moved()
 			err := a.protocol(ctx, p, false, false)
-			rest[p.Name] = a.judge(ctx, p, rest[p.Name], err)
+			f := rest[p.Name]
+			if a.progress.moved() > before {
+				f.times = 0
+			}
+			rest[p.Name] = a.judge(ctx, p, f, err)
 		}
 		a.expire(ctx)
 		a.progress.log(a.o.Log, logEvery)
@@ -51,7 +56,7 @@ func (a *Archiver) Run(ctx context.Context) error {
 	return nil
 }
 
-// failure is how often a protocol has failed in a row, and until when it is left alone.
+// failure is how often a protocol has failed in a row without getting on, and until when it is left alone.
 type failure struct {
 	times int
 	until time.Time
@@ -186,6 +191,9 @@ func (a *Archiver) release(ctx context.Context, protocol string) {
 // expire removes what was archived long enough ago, in steps, and no more than so many at once. It can wait.
 func (a *Archiver) expire(ctx context.Context) {
 	for range expireSteps {
+		if ctx.Err() != nil {
+			return
+		}
 		n, err := a.o.Entries.Expire(ctx, time.Now(), expireStep)
 		a.progress.add(totals{removed: int64(n)})
 		if err != nil && ctx.Err() == nil {

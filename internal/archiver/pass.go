@@ -79,6 +79,10 @@ func (s *pass) look(ctx context.Context) error {
 			}
 		case s.batch == nil:
 			s.batch = &b
+		case s.force: // another process was at work at the same time
+			if err := s.finishOne(ctx, b); err != nil {
+				return err
+			}
 		}
 	}
 	if len(s.meta.Gens) == 0 {
@@ -247,6 +251,7 @@ func (s *pass) join(ctx context.Context) error {
 	})
 	switch {
 	case err == nil:
+		s.progress.add(totals{joined: int64(n)})
 		s.batch, s.stale = &joined, 0
 		s.ready = slices.Delete(s.ready, 0, n)
 		return nil

@@ -9,6 +9,7 @@ import (
 
 // totals are what was done.
 type totals struct {
+	joined  int64 // entries that have joined a batch
 	entries int64 // marked as archived, each time
 	objects int64 // written, or found written
 	text    int64 // bytes of their lines
@@ -20,6 +21,7 @@ type totals struct {
 type progress struct {
 	mu      sync.Mutex
 	since   totals
+	moves   int64            // grows with whatever gets on
 	waiting map[string]int64 // by protocol: entries that the last pass saw and left
 	logged  time.Time
 }
@@ -27,11 +29,20 @@ type progress struct {
 func (p *progress) add(t totals) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.since.joined += t.joined
 	p.since.entries += t.entries
+	p.moves += t.joined + t.entries
 	p.since.objects += t.objects
 	p.since.text += t.text
 	p.since.stored += t.stored
 	p.since.removed += t.removed
+}
+
+// moved is a number that has grown if anything has got on.
+func (p *progress) moved() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.moves
 }
 
 // left notes how many entries of a protocol wait for their counting.
@@ -60,7 +71,7 @@ func (p *progress) log(log *zap.Logger, every time.Duration) {
 		waiting += n
 	}
 	if t != (totals{}) || waiting > 0 {
-		log.Info("archived", zap.Int64("entries", t.entries), zap.Int64("objects", t.objects), zap.Int64("text_bytes", t.text),
+		log.Info("archived", zap.Int64("joined", t.joined), zap.Int64("entries", t.entries), zap.Int64("objects", t.objects), zap.Int64("text_bytes", t.text),
 			zap.Int64("stored_bytes", t.stored), zap.Int64("removed", t.removed), zap.Int64("uncounted", waiting),
 			zap.Duration("within", now.Sub(p.logged).Round(time.Second)))
 	}

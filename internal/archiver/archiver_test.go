@@ -1,0 +1,604 @@
+package archiver_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/archive/dirarchive"
+	"github.com/seed-56345083/reprise/internal/archiver"
+	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
+
+// rewrite gives an entry a line that only other producers can put there.
+func (s *site) rewrite(id, line, archived string) {
+	s.t.Helper()
+	if _, err := s.ledger.DB().Write.ExecContext(s.t.Context(), `UPDATE entries SET line = ? WHERE id = ?`, []byte(line), id); err != nil {
+		s.t.Fatal(err)
+	}
+	p := s.want[id]
+	p.line = archived
+	s.want[id] = p
+}
+
+// Lines of all kinds, and many more than a page, in several objects.
+func TestEveryLineOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	odd := []string{
+		"", " ", "\r", "a\r", "\x00\xff\xfe", "\xef\xbb\xbf{}", "\x1f\x8b\x08", "twice", "twice", strings.Repeat("long ", 50_000), "ünïcödé", "#", "\t",
+	}
+	for i, line := range odd {
+		s.put(entries.Entry{ID: fmt.Sprint("odd-", i), Protocol: protocol, TS: began.Add(time.Duration(i%2) * time.Hour), Line: []byte(line)})
+	}
+	for line, archived := range map[string]string{"a\nb": "a b", "\n": "", "\n\n": "", "c\n": "c", "\nd\n\ne\n": " d  e", "f\r\n": "f\r"} {
+		id := fmt.Sprintf("inner-%q", line)
+		s.put(entries.Entry{ID: id, Protocol: protocol, TS: began})
+		s.rewrite(id, line, archived)
+	}
+	s.fill(protocol, 1500)
+	s.must(s.archiver(nil, small(20_000)).Once(t.Context(), true))
+	s.wantArchived()
+	total := 0
+	for key, lines := range s.objects() {
+		total += len(lines)
+		if size := len(strings.Join(lines, "\n")); size >= 20_000 && len(lines) > 1 {
+			t.Errorf("%s holds %d lines of %d bytes, more than there may be in an object of several", key, len(lines), size)
+		}
+	}
+	if total != len(s.want) {
+		t.Errorf("%d lines, want %d", total, len(s.want))
+	}
+}
+
+// Several protocols, one of them without entries: each object holds one.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.start("ssl")
+	s.start("none")
+	s.fill(protocol, 30)
+	s.fill("ssl", 40)
+	a := s.archiver(nil, func(o *archiver.Options) {
+		o.Protocols = []archiver.Protocol{{Name: protocol}, {Name: "none"}, {Name: "ssl"}}
+	})
+	s.must(a.Once(t.Context(), true))
+	s.wantArchived()
+	if n := len(s.objects()); n != 2 {
+		t.Errorf("%d objects, want 2", n)
+	}
+}
+
+// A batch that is young and small is joined by the next pass; when it is old, full, or closed by force, it is written.
+func TestWhenBatchesEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	unwritten := func() []entries.Batch {
+		t.Helper()
+		left, err := s.entries.Unwritten(t.Context(), protocol)
+		s.must(err)
+		return left
+	}
+	pass := func(change ...func(*archiver.Options)) {
+		t.Helper()
+		s.must(s.archiver(nil, change...).Once(t.Context(), false))
+	}
+	s.fill(protocol, 10)
+	pass()
+	pass()
+	if left := unwritten(); len(left) != 1 || left[0].State != entries.Open || left[0].Entries != 10 || len(s.objects()) != 0 {
+		t.Fatalf("a young batch: %+v, %d objects", left, len(s.objects()))
+	}
+	s.put(entries.Entry{ID: "more", Protocol: protocol, TS: began, Line: []byte("more")})
+	pass()
+	if left := unwritten(); len(left) != 1 || left[0].Entries != 11 {
+		t.Fatalf("a batch that is joined again: %+v", left)
+	}
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	s.wantArchived()
+
+	s.put(entries.Entry{ID: "old", Protocol: protocol, TS: began, Line: []byte("old")})
+	pass(func(o *archiver.Options) { o.MaxAge = 1 })
+	s.wantArchived()
+
+	s.put(entries.Entry{ID: "large", Protocol: protocol, TS: began, Line: bytes.Repeat([]byte("x"), 100)})
+	pass(small(100))
+	s.wantArchived()
+	if n := len(s.objects()); n != 3 {
+		t.Errorf("%d objects, want 3", n)
+	}
+
+	// A pass without entries makes neither batches nor objects.
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	s.wantArchived()
+}
+
+func TestManyEntries(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 1000)
+	a := s.archiver(nil)
+	a.Small(300, 0)
+	s.must(a.Once(t.Context(), true))
+	s.wantArchived()
+	var sizes []int
+	for _, lines := range s.objects() {
+		sizes = append(sizes, len(lines))
+	}
+	slices.Sort(sizes)
+	if !slices.Equal(sizes, []int{100, 300, 300, 300}) {
+		t.Errorf("objects of %d lines", sizes)
+	}
+}
+
+// The configuration has moved the archive: what was opened under the old one is written there.
+func TestOtherLayout(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 10)
+	s.must(s.archiver(nil, func(o *archiver.Options) { o.Prefix = "old/" }).Once(t.Context(), false))
+	s.put(entries.Entry{ID: "new", Protocol: protocol, TS: began, Line: []byte("new")})
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	places := map[string]int{}
+	for key, lines := range s.objects() {
+		places[key[:strings.IndexByte(key, '/')]] += len(lines)
+	}
+	if len(places) != 2 || places["old"] != 10 || places["logs"] != 1 {
+		t.Errorf("lines by prefix: %v", places)
+	}
+}
+
+// Reading can begin at every member, and the lines there are those of the whole object.
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 400)
+	a := s.archiver(nil)
+	a.Small(0, 1000)
+	s.must(a.Once(t.Context(), true))
+	s.wantArchived()
+	for key, want := range s.objects() {
+		o, err := s.files.Stat(t.Context(), key)
+		s.must(err)
+		read := func(f archive.Frame, from int64) (frames []archive.Frame, got []string) {
+			t.Helper()
+			lines, err := archive.OpenLines(t.Context(), s.files, archive.LinesParams{Key: key, ETag: o.ETag, Size: o.Size, Frame: f, Line: from})
+			s.must(err)
+			defer func() { _ = lines.Close() }()
+			for {
+				line, err := lines.Next()
+				if err != nil {
+					return frames, got
+				}
+				got = append(got, string(line.Bytes))
+				if f := lines.Frame(); len(frames) == 0 || frames[len(frames)-1] != f {
+					frames = append(frames, f)
+				}
+			}
+		}
+		frames, whole := read(archive.Frame{}, 0)
+		if !slices.Equal(whole, want) {
+			t.Fatalf("%s is read as %d lines, want %d", key, len(whole), len(want))
+		}
+		if len(frames) < 5 {
+			t.Fatalf("%d members of 1000 bytes: %+v", len(frames), frames)
+		}
+		for _, f := range frames {
+			if _, got := read(f, f.Line); !slices.Equal(got, want[f.Line:]) {
+				t.Errorf("from %+v on %d lines are read, want %d", f, len(got), len(want[f.Line:]))
+			}
+		}
+	}
+}
+
+// claimed leaves a batch frozen and not written, and returns it.
+func (s *site) claimed() entries.Batch {
+	s.t.Helper()
+	s.must(s.archiver(nil).Once(s.t.Context(), false))
+	left, err := s.entries.Unwritten(s.t.Context(), protocol)
+	s.must(err)
+	if len(left) != 1 {
+		s.t.Fatalf("%d batches", len(left))
+	}
+	b, err := s.entries.ClaimBatch(s.t.Context(), left[0].ID)
+	s.must(err)
+	return b
+}
+
+func (s *site) object(key string, data []byte) {
+	s.t.Helper()
+	_, err := s.files.Put(s.t.Context(), dirarchive.PutParams{Key: key, Body: bytes.NewReader(data), NoSync: true})
+	s.must(err)
+}
+
+// lines are a batch's, in their order.
+func (s *site) lines() string {
+	ids := make([]string, 0, len(s.want))
+	for id := range s.want {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(x, y string) int {
+		if c := s.want[x].ts.Compare(s.want[y].ts); c != 0 {
+			return c
+		}
+		return strings.Compare(x, y)
+	})
+	var text strings.Builder
+	for _, id := range ids {
+		text.WriteString(s.want[id].line + "\n")
+	}
+	return text.String()
+}
+
+func zipped(level int, text string) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, level)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = w.Write([]byte(text)) // never fails
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// An object with other lines has the key: nothing of the batch is marked, and the other batches go on.
+func TestForeignObject(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(text string) []byte{
+		"empty":        func(string) []byte { return nil },
+		"other":        func(string) []byte { return []byte("somebody's\n") },
+		"one missing":  func(text string) []byte { return zipped(6, text[strings.IndexByte(text, '\n')+1:]) },
+		"last missing": func(text string) []byte { return zipped(6, text[:strings.LastIndexByte(text[:len(text)-1], '\n')+1]) },
+		"one more":     func(text string) []byte { return zipped(6, text+"more\n") },
+		"one changed":  func(text string) []byte { return zipped(6, strings.Replace(text, "pad", "dap", 1)) },
+		"cut off":      func(text string) []byte { z := zipped(6, text); return z[:len(z)-9] },
+		"other order": func(text string) []byte {
+			l := strings.SplitAfter(text, "\n")
+			return zipped(6, l[1]+l[0]+strings.Join(l[2:], ""))
+		},
+		"one twice": func(text string) []byte { return zipped(6, text[:strings.IndexByte(text, '\n')+1]+text) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.fill(protocol, 50)
+			b := s.claimed()
+			s.object(b.Key, change(s.lines()))
+			s.put(entries.Entry{ID: "next", Protocol: protocol, TS: began, Line: []byte("next")})
+			err := s.archiver(nil).Once(t.Context(), true)
+			if !errors.Is(err, archiver.ErrForeign) || !strings.Contains(err.Error(), b.Key) || !strings.Contains(err.Error(), "move it away") {
+				t.Fatalf("%v, want ErrForeign with key and advice", err)
+			}
+			for _, e := range s.all() {
+				if (e.ID == "next") != e.Archived {
+					t.Errorf("entry %s: archived %t", e.ID, e.Archived)
+				}
+			}
+			if err := s.archiver(nil).Drain(t.Context(), protocol, 2); !errors.Is(err, archiver.ErrForeign) {
+				t.Errorf("Drain: %v, want ErrForeign", err)
+			}
+			s.must(os.Remove(filepath.Join(s.root, filepath.FromSlash(b.Key))))
+			s.must(s.archiver(nil).Once(t.Context(), true))
+			s.wantArchived()
+		})
+	}
+}
+
+// An earlier version of this program may have compressed the same lines to other bytes.
+func TestSameLinesInOtherBytes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 50)
+	b := s.claimed()
+	text := s.lines()
+	half := strings.IndexByte(text[len(text)/2:], '\n') + len(text)/2 + 1
+	s.object(b.Key, append(zipped(1, text[:half]), zipped(9, text[half:])...))
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	s.wantArchived()
+}
+
+// remove deletes entries behind everybody's back.
+func (s *site) remove(ids ...string) {
+	s.t.Helper()
+	for _, id := range ids {
+		_, err := s.ledger.DB().Write.ExecContext(s.t.Context(), `DELETE FROM entries WHERE id = ?`, id)
+		s.must(err)
+		delete(s.want, id)
+	}
+}
+
+// Entries of a frozen batch are removed: it was written before, and time has run out, or somebody did it.
+func TestMembersAreGone(t *testing.T) {
+	t.Parallel()
+	t.Run("written", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.fill(protocol, 50)
+		b := s.claimed()
+		text := s.lines()
+		s.object(b.Key, zipped(6, text))
+		s.remove("dns-1", "dns-7")
+		core, logs := observer.New(zap.ErrorLevel)
+		s.must(s.archiver(nil, func(o *archiver.Options) { o.Log = zap.New(core) }).Once(t.Context(), true))
+		for _, e := range s.all() {
+			if !e.Archived {
+				t.Errorf("entry %s is not archived", e.ID)
+			}
+		}
+		if got := strings.Join(s.objects()[b.Key], "\n") + "\n"; got != text {
+			t.Errorf("the object is %d bytes of text, want %d", len(got), len(text))
+		}
+		if logs.Len() != 1 || logs.All()[0].ContextMap()["removed"] != int64(2) {
+			t.Errorf("said %+v", logs.All())
+		}
+	})
+	t.Run("not written", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.fill(protocol, 50)
+		s.claimed()
+		s.remove("dns-1", "dns-7")
+		s.must(s.archiver(nil).Once(t.Context(), true))
+		s.wantArchived()
+	})
+	t.Run("all", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.fill(protocol, 3)
+		s.claimed()
+		s.remove("dns-0", "dns-1", "dns-2")
+		s.must(s.archiver(nil).Once(t.Context(), true))
+		s.wantArchived()
+	})
+	t.Run("put again", func(t *testing.T) { // another line under the same id
+		t.Parallel()
+		s := newSite(t)
+		s.fill(protocol, 3)
+		s.claimed()
+		s.remove("dns-1")
+		s.put(entries.Entry{ID: "dns-1", Protocol: protocol, TS: began, Line: []byte("another")})
+		s.must(s.archiver(nil).Once(t.Context(), true))
+		s.wantArchived()
+	})
+	t.Run("other object", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.fill(protocol, 50)
+		b := s.claimed()
+		s.object(b.Key, zipped(6, strings.Replace(s.lines(), `"n":20,`, `"n":21,`, 1)))
+		s.remove("dns-1")
+		if err := s.archiver(nil).Once(t.Context(), true); !errors.Is(err, archiver.ErrForeign) {
+			t.Errorf("%v, want ErrForeign", err)
+		}
+	})
+}
+
+// A batch whose page is lost is told, and holds up nothing else.
+func TestDamagedBatch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 50)
+	b := s.claimed()
+	_, err := s.ledger.DB().Write.ExecContext(t.Context(), `DELETE FROM batch_pages WHERE batch = ?`, b.ID)
+	s.must(err)
+	s.put(entries.Entry{ID: "next", Protocol: protocol, TS: began, Line: []byte("next")})
+	if err := s.archiver(nil).Once(t.Context(), true); err == nil || !strings.Contains(err.Error(), b.ID) {
+		t.Errorf("%v, want an error with the batch", err)
+	}
+	for _, e := range s.all() {
+		if (e.ID == "next") != e.Archived {
+			t.Errorf("entry %s: archived %t", e.ID, e.Archived)
+		}
+	}
+}
+
+// What others archive is only marked, when it is old enough.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	others := func(o *archiver.Options) { o.Protocols[0].Others = true }
+	s.fill(protocol, 150)
+	s.put(
+		entries.Entry{ID: "young", Protocol: protocol, TS: time.Now().Add(-10 * time.Minute), Line: []byte("young")},
+		entries.Entry{ID: "old", Protocol: protocol, TS: time.Now().Add(-16 * time.Minute), Line: []byte("old")},
+	)
+	s.must(s.archiver(nil, others).Once(t.Context(), true))
+	for _, e := range s.all() {
+		if (e.ID == "young") == e.Archived || e.Archived && !slices.Contains(e.Gens, 1) {
+			t.Errorf("entry %s: archived %t, generations %d", e.ID, e.Archived, e.Gens)
+		}
+	}
+	if n := len(s.objects()); n != 0 {
+		t.Errorf("%d objects", n)
+	}
+	if left, err := s.entries.Unwritten(t.Context(), protocol); err != nil || len(left) > 0 {
+		t.Errorf("batches are left: %+v, %v", left, err)
+	}
+	// From now on this program archives it: a batch that was opened for marking is not written to.
+	s.put(entries.Entry{ID: "older", Protocol: protocol, TS: began, Line: []byte("older")})
+	s.must(s.archiver(nil, others).Once(t.Context(), false))
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	for key, lines := range s.objects() {
+		if !slices.Equal(lines, []string{"young"}) {
+			t.Errorf("%s holds %q", key, lines)
+		}
+	}
+	for _, e := range s.all() {
+		if !e.Archived {
+			t.Errorf("entry %s is not archived", e.ID)
+		}
+	}
+}
+
+// What cannot be counted stays, and the rest goes on.
+func TestUncounted(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]error{"passed over": nil, "error": errInjected} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.fill(protocol, 250)
+			refused := map[string]bool{"dns-3": true, "dns-120": true}
+			o := func(o *archiver.Options) {
+				count := o.Count
+				o.Count = func(ctx context.Context, name string, list []entries.Entry) error {
+					good := slices.DeleteFunc(slices.Clone(list), func(e entries.Entry) bool { return refused[e.ID] })
+					if err := count(ctx, name, good); err != nil || len(good) == len(list) {
+						return err
+					}
+					return fails
+				}
+			}
+			if err := s.archiver(nil, o).Once(t.Context(), true); !errors.Is(err, fails) {
+				t.Errorf("%v, want %v", err, fails)
+			}
+			for _, e := range s.all() {
+				if e.Archived == refused[e.ID] {
+					t.Errorf("entry %s: archived %t", e.ID, e.Archived)
+				}
+			}
+			clear(refused)
+			s.must(s.archiver(nil, o).Once(t.Context(), true))
+			s.wantArchived()
+		})
+	}
+}
+
+// A store that counts nothing ends a pass early, instead of failing page by page.
+func TestCountingFails(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 1000)
+	tries := 0
+	err := s.archiver(nil, func(o *archiver.Options) {
+		o.Count = func(context.Context, string, []entries.Entry) error { tries++; return errInjected }
+	}).Once(t.Context(), true)
+	if !errors.Is(err, errInjected) || tries != 15 {
+		t.Errorf("%v after %d tries, want 3 in each of 5 passes", err, tries)
+	}
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	s.wantArchived()
+}
+
+// Nothing is archived that no generation counts.
+func TestUnopened(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.put(entries.Entry{ID: "1", Protocol: "new", TS: began, Line: []byte("x")})
+	o := func(o *archiver.Options) { o.Protocols = []archiver.Protocol{{Name: "new"}} }
+	if err := s.archiver(nil, o).Once(t.Context(), true); err == nil || !strings.Contains(err.Error(), "no generation") {
+		t.Errorf("%v, want an error that says what is missing", err)
+	}
+	if e := s.all()[0]; e.Archived || e.Batch != "" {
+		t.Errorf("%+v", e)
+	}
+	s.start("new")
+	s.must(s.archiver(nil, o).Once(t.Context(), true))
+	s.wantArchived()
+}
+
+// Drain writes the batches before an epoch, and leaves those of that epoch alone.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 250)
+	s.must(s.archiver(nil).Once(t.Context(), false))
+	if e := s.start(protocol); e != 2 {
+		t.Fatal(e)
+	}
+	s.put(entries.Entry{ID: "new", Protocol: protocol, TS: began, Line: []byte("new")})
+	// Somebody else's batch of the new epoch is beside it.
+	b := entries.Batch{ID: "01KE6V1Z8W3M5N7P9QRSTVWXYZ", Protocol: protocol, Epoch: 2, State: entries.Open, Key: "x", Opened: time.Now()}
+	s.must(s.entries.OpenBatch(t.Context(), b))
+	now := time.Now()
+	_, err := s.ledger.AcquireLease(t.Context(), ledger.Lease{Name: "archive#" + protocol, Owner: "other", Until: now.Add(time.Hour)}, now)
+	s.must(err)
+	a := s.archiver(nil)
+	s.must(a.Drain(t.Context(), protocol, 2))
+	left, err := s.entries.Unwritten(t.Context(), protocol)
+	s.must(err)
+	if len(left) != 1 || left[0].ID != b.ID || left[0].State != entries.Open {
+		t.Errorf("left are %+v", left)
+	}
+	objects := s.objects()
+	for key, lines := range objects {
+		if epoch, ok := archive.EpochOf(key); !ok || epoch != 1 || len(lines) != 250 {
+			t.Errorf("%s holds %d lines", key, len(lines))
+		}
+	}
+	if len(objects) != 1 {
+		t.Errorf("%d objects", len(objects))
+	}
+	s.must(a.Drain(t.Context(), protocol, 2))
+	s.must(a.Drain(t.Context(), "unknown", 2))
+}
+
+// Archived entries are removed when their time is over, and no others.
+func TestExpire(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 700)
+	soon := func(o *archiver.Options) { o.Keep = time.Nanosecond }
+	s.must(s.archiver(nil, soon).Once(t.Context(), true))
+	objects := 0
+	for _, lines := range s.objects() {
+		objects += len(lines)
+	}
+	if left := s.all(); len(left) != 0 || objects != 700 {
+		t.Errorf("%d entries are left, %d lines archived", len(left), objects)
+	}
+	clear(s.want)
+	s.put(entries.Entry{ID: "kept", Protocol: protocol, TS: began, Line: []byte("kept")})
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	s.must(s.archiver(nil, soon).Once(t.Context(), true))
+	if left := s.all(); len(left) != 1 || !left[0].Archived {
+		t.Errorf("%+v", left)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	layout := func(text string) *archive.Layout {
+		l, err := archive.ParseLayout(text)
+		s.must(err)
+		return l
+	}
+	good := archiver.Options{
+		Ledger: s.ledger, Entries: s.entries, Archive: s.files, Count: s.count(s.entries), Owner: "a", Layout: layout("{protocol}/{rest}"),
+		Protocols: []archiver.Protocol{{Name: "dns"}},
+	}
+	_, err := archiver.New(good)
+	s.must(err)
+	for name, change := range map[string]func(*archiver.Options){
+		"no ledger":         func(o *archiver.Options) { o.Ledger = nil },
+		"no counter":        func(o *archiver.Options) { o.Count = nil },
+		"no owner":          func(o *archiver.Options) { o.Owner = "" },
+		"no layout":         func(o *archiver.Options) { o.Layout = nil },
+		"no rest":           func(o *archiver.Options) { o.Layout = layout("{protocol}/{yyyy}") },
+		"ambiguous":         func(o *archiver.Options) { o.Layout, o.Protocols[0].Name = layout("{protocol}-{rest}"), "a-b" },
+		"negative age":      func(o *archiver.Options) { o.MaxAge = -1 },
+		"too large objects": func(o *archiver.Options) { o.MaxBytes = 2 << 30 },
+		"long prefix":       func(o *archiver.Options) { o.Prefix = strings.Repeat("x", 1000) },
+	} {
+		o := good
+		o.Protocols = slices.Clone(good.Protocols)
+		change(&o)
+		if _, err := archiver.New(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
