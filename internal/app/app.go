@@ -41,6 +41,7 @@ type backend struct {
 	archive   archive.Archive
 	entries   entries.Entries // nil where the backend has none
 	retention time.Duration   // that the work queue keeps a message; 0: for ever
+	lease     time.Duration   // after which others take over what a dead process of the live side did; 0: the roles' defaults
 	report    time.Duration   // between two times that a worker stores its progress: rates are shown from it
 	closers   []func() error  // what close undoes, in order of opening
 }

@@ -37,7 +37,8 @@ func (a *App) openSide(c config.Config) (err error) {
 	o := archiver.Options{
 		Ledger: a.ledger, Entries: a.entries, Archive: a.archive, Count: a.side.counter.Count,
 		Owner: a.name, Prefix: c.Archive.Prefix, Layout: layout,
-		MaxBytes: int64(c.Archiver.MaxBytes), MaxAge: c.Archiver.MaxAge, Keep: c.Archiver.KeepEntries, Late: c.Live.Late, Log: a.log,
+		MaxBytes: int64(c.Archiver.MaxBytes), MaxAge: c.Archiver.MaxAge, Keep: c.Archiver.KeepEntries, Late: c.Live.Late,
+		Lease: a.lease, Log: a.log,
 	}
 	for _, name := range c.Protocols() {
 		o.Protocols = append(o.Protocols, archiver.Protocol{Name: name, Others: c.Protocol[name].Others()})
@@ -101,7 +102,7 @@ func (a *App) Live(ctx context.Context, once bool) error {
 // count reads the stream for every protocol that has a generation, also those of other configurations: whoever reads on has
 // read on for all of them.
 func (a *App) count(ctx context.Context, once bool) error {
-	c, err := live.NewConsumer(live.ConsumerOptions{Counter: a.side.counter, Owner: a.name, Once: once, Log: a.log})
+	c, err := live.NewConsumer(live.ConsumerOptions{Counter: a.side.counter, Owner: a.name, Once: once, Lease: a.lease, Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -78,3 +78,38 @@ func TestOthers(t *testing.T) {
 	s.certified()
 	check("540", "75")
 }
+
+// TestLiveKilled: whatever counts and archives is killed again and again, two of each at once. Nothing is lost, and nothing
+// counts twice: neither live nor in what is then in the archive.
+func TestLiveKilled(t *testing.T) {
+	t.Parallel()
+	s := newLiveSite(t, "live: {slots: 3}\narchiver: {max_age: 1s, max_bytes: 64KiB}", "slots: 4, visibility_timeout: 5s, reserve: 100ms", allDialects())
+	counts := newLiveCounts(14)
+	roles := func() (all []*process) {
+		for _, role := range []string{"live", "archive", "live", "archive"} {
+			all = append(all, s.daemon(role))
+		}
+		return all
+	}
+	for round := range int64(4) {
+		counts.ingest(s, 150)
+		running := roles()
+		// However much of the round's work is done by then: each time a little more.
+		s.until("some to be archived", func() bool { return counts.put()-s.liveStatus().Unarchived >= counts.put()*(round+1)/6 })
+		for _, p := range running {
+			p.kill()
+		}
+	}
+	running := roles()
+	s.until("everything to be archived", func() bool { return s.liveStatus().Unarchived == 0 })
+	for _, p := range running {
+		p.stop(terminate)
+	}
+	counts.compare(s)
+	s.start()
+	s.must("run", "--once")
+	if c := s.certified(); c.Lines.Counted != counts.put() {
+		t.Errorf("the archive has %d lines, want %d", c.Lines.Counted, counts.put())
+	}
+	counts.compare(s)
+}
