@@ -337,6 +337,35 @@ func TestImmediateLive(t *testing.T) {
 	l.wantAll("dns", 0, 1, 2)
 }
 
+// TestPurgeImmediate: while a generation serves that is still built, the one before stays, by hand and by time: a cancel
+// gives it back.
+func TestPurgeImmediate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLively(t)
+		ctx := context.Background()
+		d := l.opened("dns")
+		ids := l.arrive("dns", "a")
+		l.live("dns", ids...)
+		l.write(l.batch("dns", ids...).ID)
+		p := params("dns")
+		p.Immediate = true
+		r := l.start(d, p)
+		_, err := d.Purge(ctx, []string{"dns"})
+		wantError(t, err, replay.ErrState, r.ID)
+		<-time.After(30 * 24 * time.Hour)
+		look(t, d)
+		l.live("dns", l.arrive("dns", "b")...)
+		if p := l.protocol("dns"); p.Previous != 1 || !slices.Equal(p.Gens, []int64{1, 2}) {
+			t.Errorf("protocol %+v", p)
+		}
+		if _, err := d.Cancel(ctx, r.ID); err != nil {
+			t.Fatal(err)
+		}
+		l.wantAll("dns", 0, 1)
+	})
+}
+
 // TestSideLive: a part of the archive, or of the time, fills a side generation beside the live side, which goes on
 // without it.
 func TestSideLive(t *testing.T) {
