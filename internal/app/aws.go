@@ -8,22 +8,25 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/seed-56345083/reprise/internal/archive/s3archive"
 	"github.com/seed-56345083/reprise/internal/awsapi"
 	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
 	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
 	"github.com/seed-56345083/reprise/queue/sqsqueue"
 )
 
 // awsClients are the clients of one process; they share its connections.
 type awsClients struct {
-	region string
-	sqs    *sqs.Client
-	s3     *s3.Client
-	dynamo *dynamodb.Client
+	region  string
+	sqs     *sqs.Client
+	s3      *s3.Client
+	dynamo  *dynamodb.Client
+	streams *dynamodbstreams.Client
 }
 
 func newAWSClients(ctx context.Context, c config.Config, version string) (awsClients, error) {
@@ -37,6 +40,8 @@ func newAWSClients(ctx context.Context, c config.Config, version string) (awsCli
 		sqs:    sqs.NewFromConfig(settings, func(o *sqs.Options) { o.BaseEndpoint = endpoint(c.AWS.EndpointURL.SQS) }),
 		s3:     s3archive.Client(settings, c.AWS.EndpointURL.S3),
 		dynamo: dynamodb.NewFromConfig(settings, func(o *dynamodb.Options) { o.BaseEndpoint = endpoint(c.AWS.EndpointURL.DynamoDB) }),
+		// AWS has streams at an address of their own; other implementations of DynamoDB have both at one.
+		streams: dynamodbstreams.NewFromConfig(settings, func(o *dynamodbstreams.Options) { o.BaseEndpoint = endpoint(c.AWS.EndpointURL.DynamoDB) }),
 	}, nil
 }
 
@@ -69,15 +74,37 @@ func (b *backend) openAWS(ctx context.Context, c config.Config, version string) 
 	if err != nil {
 		return fmt.Errorf("aws.bucket: %w", err)
 	}
-	l, err := dynamoledger.Open(dynamoledger.Options{
-		Client: clients.dynamo, Tables: tables(c.AWS.Tables), S3: clients.s3, Bucket: c.AWS.Bucket, WriteRate: rate(c.AWS.WriteRate),
-	})
+	l, err := clients.openLedger(c)
 	if err != nil {
-		return fmt.Errorf("aws.tables: %w", err)
+		return err
+	}
+	if c.Live.On {
+		if b.entries, err = clients.openEntries(c, l); err != nil {
+			return err
+		}
 	}
 	b.queue, b.dead, b.archive, b.ledger = q, dead, objects, l
 	b.retention, b.report = attributes.Retention, 10*time.Second
 	return nil
+}
+
+func (c awsClients) openLedger(from config.Config) (*dynamoledger.Ledger, error) {
+	l, err := dynamoledger.Open(dynamoledger.Options{
+		Client: c.dynamo, Tables: tables(from.AWS.Tables), S3: c.s3, Bucket: from.AWS.Bucket, WriteRate: rate(from.AWS.WriteRate),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("aws.tables: %w", err)
+	}
+	return l, nil
+}
+
+// openEntries opens the incoming table, beside the ledger.
+func (c awsClients) openEntries(from config.Config, l *dynamoledger.Ledger) (*dynamoentries.Entries, error) {
+	e, err := dynamoentries.Open(dynamoentries.Options{Client: c.dynamo, Streams: c.streams, Ledger: l, Table: from.AWS.Tables.Incoming})
+	if err != nil {
+		return nil, fmt.Errorf("aws.tables.incoming: %w", err)
+	}
+	return e, nil
 }
 
 func tables(t config.Tables) dynamoledger.Tables {

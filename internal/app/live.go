@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/seed-56345083/reprise/internal/config"
 )
@@ -36,7 +37,12 @@ func (c Check) Holds() bool { return c.State == StateOK || c.State == StateWarni
 // credentials. version is told to services as that of this program.
 func CheckLive(ctx context.Context, c config.Config, version string, roles []Role) ([]Check, error) {
 	if len(roles) == 0 {
-		roles = Roles()
+		roles = rolesIn(c)
+	}
+	for _, r := range roles {
+		if !slices.Contains(rolesIn(c), r) {
+			return nil, fmt.Errorf("%w: there is no role %s without a live side (live: none in the configuration)", ErrUsage, r)
+		}
 	}
 	if c.Backend == config.BackendAWS {
 		return checkAWS(ctx, c, version, roles)

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"os"
@@ -48,7 +49,7 @@ func bad(checks []app.Check) (failed, warned []string) {
 // TestCheckLive: what init makes is enough, and looking at it leaves nothing behind.
 func TestCheckLive(t *testing.T) {
 	t.Parallel()
-	c := site(t, nil)
+	c := withLive(site(t, nil))
 	provision(t, c, true)
 	checks := checkLive(t, c)
 	failed, warned := bad(checks)
@@ -57,7 +58,7 @@ func TestCheckLive(t *testing.T) {
 	same(t, "warned", warned, []string{"queue " + c.AWS.Queue + ": encryption", "dead-letter queue " + c.AWS.DeadLetterQueue + ": encryption"})
 
 	queues, db := clients(t, c)
-	for _, table := range []string{c.AWS.Tables.Meta, c.AWS.Tables.Cursors, c.AWS.Tables.Stats} {
+	for _, table := range []string{c.AWS.Tables.Meta, c.AWS.Tables.Cursors, c.AWS.Tables.Stats, c.AWS.Tables.Incoming} {
 		out, err := db.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
 		if err != nil || len(out.Items) != 0 {
 			t.Errorf("table %s has %v, %v afterwards", table, out, err)
@@ -93,13 +94,14 @@ func address(t *testing.T, client *sqs.Client, queue string) *string {
 // TestCheckLiveNothing: everything that is missing is named once, with the key of the configuration.
 func TestCheckLiveNothing(t *testing.T) {
 	t.Parallel()
-	c := site(t, nil)
+	c := withLive(site(t, nil))
 	checks := checkLive(t, c)
 	failed, _ := bad(checks)
 	a := c.AWS
 	same(t, "missing", failed, []string{
 		"queue " + a.Queue + ": exists", "dead-letter queue " + a.DeadLetterQueue + ": exists", "bucket " + a.Bucket + ": exists",
 		"table " + a.Tables.Meta + ": exists", "table " + a.Tables.Cursors + ": exists", "table " + a.Tables.Stats + ": exists",
+		"table " + a.Tables.Incoming + ": exists",
 	})
 	for _, k := range checks {
 		if !strings.Contains(k.Why, "reprise init --aws") || !strings.Contains(k.Why, "correct aws.") {
@@ -167,7 +169,7 @@ func TestCheckLiveSpoilt(t *testing.T) {
 // TestCheckLiveDenied refuses one permission after the other: exactly that one is named, with its roles and what AWS said.
 func TestCheckLiveDenied(t *testing.T) {
 	t.Parallel()
-	direct := site(t, nil)
+	direct := withLive(site(t, nil))
 	provision(t, direct, true)
 	places := map[string]struct {
 		on     func(string) bool
@@ -180,6 +182,9 @@ func TestCheckLiveDenied(t *testing.T) {
 		"meta":     {is(direct.AWS.Tables.Meta), "table " + direct.AWS.Tables.Meta},
 		"cursors":  {is(direct.AWS.Tables.Cursors), "table " + direct.AWS.Tables.Cursors},
 		"stats":    {is(direct.AWS.Tables.Stats), "table " + direct.AWS.Tables.Stats},
+		"incoming": {is(direct.AWS.Tables.Incoming), "table " + direct.AWS.Tables.Incoming},
+		"index":    {is(direct.AWS.Tables.Incoming + "/todo"), "table " + direct.AWS.Tables.Incoming + ", index todo"},
+		"stream":   {is(theStream), "table " + direct.AWS.Tables.Incoming + ", stream"},
 	}
 	tried := 0
 	for _, place := range slices.Sorted(maps.Keys(places)) {
@@ -216,7 +221,7 @@ func TestCheckLiveDenied(t *testing.T) {
 			})
 		}
 	}
-	if tried < 35 {
+	if tried < 49 {
 		t.Errorf("%d permissions were denied, there are more", tried)
 	}
 }
@@ -279,6 +284,7 @@ func TestCheckLiveClock(t *testing.T) {
 func TestCheckLiveUnreachable(t *testing.T) {
 	t.Parallel()
 	c := site(t, nil)
+	c.Live.On = true
 	c.AWS.EndpointURL = config.Endpoints{SQS: "http://127.0.0.1:1", S3: "http://127.0.0.1:1", DynamoDB: "http://127.0.0.1:1"}
 	checks := checkLive(t, c)
 	if len(checks) != 3 {
@@ -288,6 +294,55 @@ func TestCheckLiveUnreachable(t *testing.T) {
 		if k.State != app.StateUnknown || !strings.Contains(k.Why, "127.0.0.1:1") {
 			t.Errorf("%+v", k)
 		}
+	}
+}
+
+// TestCheckLiveSide: the roles of a live side are held to what they need, and there are none without one.
+func TestCheckLiveSide(t *testing.T) {
+	t.Parallel()
+	c := site(t, nil)
+	provision(t, c, true)
+	for _, k := range checkLive(t, c) {
+		if slices.Contains(k.Roles, app.RoleLive) || strings.Contains(k.On, c.AWS.Tables.Incoming) {
+			t.Errorf("without a live side: %+v", k)
+		}
+	}
+	for _, role := range []app.Role{app.RoleLive, app.RoleArchive} {
+		if _, err := app.CheckLive(t.Context(), c, "test", []app.Role{role}); !errors.Is(err, app.ErrUsage) {
+			t.Errorf("role %s without a live side: %v", role, err)
+		}
+	}
+	c = withLive(c)
+	front := gate(t, func(r request) bool {
+		return r.action == "s3:PutObject" || r.on == theStream || r.action == "dynamodb:ConditionCheckItem" || r.action == "dynamodb:DescribeTimeToLive"
+	}, nil)
+	c.AWS.EndpointURL = config.Endpoints{SQS: front(c.AWS.EndpointURL.SQS), S3: front(c.AWS.EndpointURL.S3), DynamoDB: front(c.AWS.EndpointURL.DynamoDB)}
+	table := "table " + c.AWS.Tables.Incoming
+	lacks := map[app.Role][]string{
+		app.RoleLive:    {table + ", stream: dynamodb:DescribeStream"},
+		app.RoleArchive: {"bucket " + c.AWS.Bucket + ", logs/*: s3:PutObject", "table " + c.AWS.Tables.Meta + ": dynamodb:ConditionCheckItem"},
+	}
+	for role, want := range lacks {
+		failed, _ := bad(checkLive(t, c, role))
+		same(t, string(role)+" lacks", failed, want)
+	}
+}
+
+// TestCheckLiveIncoming: an incoming table that somebody made otherwise.
+func TestCheckLiveIncoming(t *testing.T) {
+	t.Parallel()
+	c := withLive(site(t, nil))
+	_, db := clients(t, c)
+	spoilTable(t, db, c.AWS.Tables.Incoming)
+	_, _ = app.Provision(t.Context(), c, "test", true)
+	var why []string
+	for _, k := range checkLive(t, c) {
+		if k.On == "table "+c.AWS.Tables.Incoming && k.State == app.StateMissing {
+			why = append(why, k.Why)
+		}
+	}
+	if len(why) != 2 || !strings.Contains(why[0], "no index todo") || !strings.Contains(why[1], "no stream") {
+		t.Errorf("what is missing: %q", why)
 	}
 }
 

@@ -42,7 +42,7 @@ func checkAWS(ctx context.Context, c config.Config, version string, roles []Role
 		return nil, err
 	}
 	l := &liveAWS{config: c, clients: clients, roles: roles}
-	looks := []func(context.Context) []Check{l.clock, l.queues, l.bucket, l.tables}
+	looks := []func(context.Context) []Check{l.clock, l.queues, l.bucket, l.tables, l.incoming}
 	results := make([][]Check, len(looks))
 	var group sync.WaitGroup // a service that does not answer keeps none of the others waiting
 	for i, look := range looks {
@@ -76,7 +76,7 @@ func (c awsClients) identify(ctx context.Context) error {
 
 // tried is the check of a permission; none where none of the roles needs it.
 func (l *liveAWS) tried(p part, on, action string, err error) []Check {
-	roles := rolesOf(p, action, l.roles)
+	roles := rolesOf(p, action, l.roles, l.config.Live.On)
 	if len(roles) == 0 {
 		return nil
 	}
@@ -92,6 +92,11 @@ func (l *liveAWS) tried(p part, on, action string, err error) []Check {
 		c.State, c.Why = StateUnknown, err.Error()
 	}
 	return []Check{c}
+}
+
+// takes reports whether one of the roles needs a permission.
+func (l *liveAWS) takes(p part, action string) bool {
+	return len(rolesOf(p, action, l.roles, l.config.Live.On)) > 0
 }
 
 // clock compares this machine's clock with SQS's. Claims and leases hold by the clocks of those who take them, so a
@@ -167,7 +172,7 @@ func (l *liveAWS) bucket(ctx context.Context) []Check {
 		part   part
 		params s3archive.CheckParams
 	}{
-		{partArchive, s3archive.CheckParams{Prefix: c.Archive.Prefix, Tags: c.Archive.Tags != config.TagsOff}},
+		{partArchive, s3archive.CheckParams{Prefix: c.Archive.Prefix, Tags: c.Archive.Tags != config.TagsOff, Write: l.takes(partArchive, "s3:PutObject")}},
 		{partPartials, s3archive.CheckParams{Prefix: dynamoledger.DefaultPrefix, Write: true, Delete: true}},
 	} {
 		findings, err := a.Check(ctx, area.params)

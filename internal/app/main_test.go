@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,9 +47,15 @@ aws:
   queue: ` + realservers.Unique(t, "work") + `
   dead_letter_queue: ` + realservers.Unique(t, "dead") + `
   bucket: ` + realservers.Unique(t, "logs") + `
-  tables: {meta: ` + realservers.Unique(t, "meta") + `, cursors: ` + realservers.Unique(t, "cursors") + `, stats: ` + realservers.Unique(t, "stats") + `}
+  tables: {meta: ` + realservers.Unique(t, "meta") + `, cursors: ` + realservers.Unique(t, "cursors") + `, stats: ` + realservers.Unique(t, "stats") + `, incoming: ` + realservers.Unique(t, "incoming") + `}
 ` + protocols
 	return load(t, text)
+}
+
+// withLive switches the live side of a configuration on.
+func withLive(c config.Config) config.Config {
+	c.Live.On = true
+	return c
 }
 
 const protocols = `
@@ -108,7 +115,7 @@ func gate(t *testing.T, refuse func(request) bool, answer func(http.Header)) fun
 				t.Error(err)
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
-			if refuse != nil && refuse(read(r, body)) {
+			if refuse != nil && slices.ContainsFunc(read(r, body), refuse) {
 				deny(w, r)
 				return
 			}
@@ -123,35 +130,55 @@ func gate(t *testing.T, refuse func(request) bool, answer func(http.Header)) fun
 	}
 }
 
-// read tells which permission a request takes.
-func read(r *http.Request, body []byte) request {
+// read tells which permissions a request takes: a transaction those of what it does.
+func read(r *http.Request, body []byte) []request {
 	target, call, json := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !json {
-		return readS3(r)
+	switch {
+	case !json:
+		return []request{readS3(r)}
+	case strings.HasPrefix(target, "DynamoDBStreams"):
+		return []request{{"dynamodb:" + call, theStream}}
+	case call == "TransactWriteItems":
+		return readTransaction(body)
+	case strings.HasPrefix(target, "DynamoDB"):
+		return []request{{"dynamodb:" + call, named(body)}}
 	}
-	on := named(body)
-	if strings.HasPrefix(target, "DynamoDB") {
-		if call == "TransactWriteItems" {
-			call = "PutItem"
-		}
-		return request{"dynamodb:" + call, on}
-	}
-	return request{"sqs:" + strings.TrimSuffix(call, "Batch"), on}
+	return []request{{"sqs:" + strings.TrimSuffix(call, "Batch"), named(body)}}
 }
 
-// named is what a call of SQS or DynamoDB is about.
+// theStream is what calls of the stream are about: an iterator does not name it, and a site has one.
+const theStream = "stream"
+
+// readTransaction tells which permissions the items of a transaction take.
+func readTransaction(body []byte) []request {
+	var in struct {
+		TransactItems []map[string]struct{ TableName string }
+	}
+	_ = json.Unmarshal(body, &in)
+	actions := map[string]string{
+		"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": "dynamodb:DeleteItem", "ConditionCheck": "dynamodb:ConditionCheckItem",
+	}
+	var list []request
+	for _, i := range in.TransactItems {
+		for kind, item := range i {
+			list = append(list, request{actions[kind], item.TableName})
+		}
+	}
+	return list
+}
+
+// named is what a call of SQS or DynamoDB is about; an index is its table's name, a slash and its own.
 func named(body []byte) string {
 	var in struct {
-		QueueUrl, QueueName, TableName string
-		RequestItems                   map[string]any
-		TransactItems                  []struct{ Put struct{ TableName string } }
+		QueueUrl, QueueName, TableName, IndexName string
+		RequestItems                              map[string]any
 	}
 	_ = json.Unmarshal(body, &in)
 	for table := range in.RequestItems {
 		return table
 	}
-	for _, i := range in.TransactItems {
-		return i.Put.TableName
+	if in.IndexName != "" {
+		return in.TableName + "/" + in.IndexName
 	}
 	return in.QueueName + in.TableName + in.QueueUrl[strings.LastIndex(in.QueueUrl, "/")+1:]
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive/s3archive"
 	"github.com/seed-56345083/reprise/internal/config"
+	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
 	"github.com/seed-56345083/reprise/internal/ledger/dynamoledger"
 	"github.com/seed-56345083/reprise/queue/sqsqueue"
 )
@@ -53,7 +54,8 @@ func Provision(ctx context.Context, c config.Config, version string, createBucke
 	if err := clients.identify(ctx); err != nil {
 		return nil, err
 	}
-	steps := slices.Concat(provisionQueues(ctx, c, clients), provisionTables(ctx, c, clients), provisionBucket(ctx, c, clients, createBucket))
+	steps := slices.Concat(provisionQueues(ctx, c, clients), provisionTables(ctx, c, clients), provisionIncoming(ctx, c, clients),
+		provisionBucket(ctx, c, clients, createBucket))
 	refused := 0
 	for _, s := range steps {
 		if s.Action == ActionRefused {
@@ -106,6 +108,31 @@ func provisionTables(ctx context.Context, c config.Config, clients awsClients) [
 		if on := "table " + name; !slices.Contains(made, on) {
 			steps = append(steps, Step{On: on, Action: ActionFound})
 		}
+	}
+	return steps
+}
+
+// provisionIncoming makes the incoming table, with and without a live side: so that one can be switched on at any time.
+func provisionIncoming(ctx context.Context, c config.Config, clients awsClients) []Step {
+	table := c.AWS.Tables.Incoming
+	on := "table " + table
+	made, err := dynamoentries.Ensure(ctx, clients.dynamo, table, dynamoledger.EnsureOptions{})
+	unused := ""
+	if !c.Live.On {
+		unused = "for a live side; nothing uses it while the configuration says live: none"
+	}
+	var steps []Step
+	for _, what := range made {
+		steps = append(steps, Step{On: what, Action: ActionMade})
+	}
+	if len(steps) > 0 {
+		steps[0].Why = unused
+	}
+	switch {
+	case err != nil:
+		return append(steps, refusal(on, err))
+	case !slices.Contains(made, on):
+		return append(steps, Step{On: on, Action: ActionFound, Why: unused})
 	}
 	return steps
 }

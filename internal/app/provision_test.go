@@ -52,13 +52,14 @@ func TestProvision(t *testing.T) {
 	c := site(t, nil)
 	a := c.AWS
 	bucket := "bucket " + a.Bucket
-	most := []string{"queue " + a.Queue, "queue " + a.DeadLetterQueue, "table " + a.Tables.Meta, "table " + a.Tables.Cursors, "table " + a.Tables.Stats}
+	most := []string{"queue " + a.Queue, "queue " + a.DeadLetterQueue, "table " + a.Tables.Meta, "table " + a.Tables.Cursors, "table " + a.Tables.Stats,
+		"table " + a.Tables.Incoming}
 
 	steps, err := app.Provision(t.Context(), c, "test", false)
 	if !errors.Is(err, app.ErrRefused) {
 		t.Errorf("without a bucket: %v, want ErrRefused", err)
 	}
-	same(t, "made", did(steps, app.ActionMade), append([]string{"time to live in table " + a.Tables.Meta}, most...))
+	same(t, "made", did(steps, app.ActionMade), append([]string{"time to live in table " + a.Tables.Meta, "time to live in table " + a.Tables.Incoming}, most...))
 	same(t, "refused", did(steps, app.ActionRefused), []string{bucket})
 
 	steps = provision(t, c, true)
@@ -109,12 +110,42 @@ func TestProvisionDenied(t *testing.T) {
 		t.Errorf("%v, want ErrRefused", err)
 	}
 	same(t, "refused", did(steps, app.ActionRefused), []string{"queues", "bucket " + c.AWS.Bucket})
-	if made := did(steps, app.ActionMade); len(made) != 4 {
-		t.Errorf("made %q, want three tables and the time to live", made)
+	if made := did(steps, app.ActionMade); len(made) != 6 {
+		t.Errorf("made %q, want four tables and the time to live of two", made)
 	}
 	for _, s := range steps {
 		if s.Action == app.ActionRefused && !strings.Contains(s.Why, "the user of the test is not authorized") {
 			t.Errorf("%+v does not say what AWS said", s)
+		}
+	}
+}
+
+// TestProvisionIncoming: the incoming table is made without a live side too, and said to be for one; one that somebody made
+// otherwise is refused with what is wrong with it.
+func TestProvisionIncoming(t *testing.T) {
+	t.Parallel()
+	c := site(t, nil)
+	on := "table " + c.AWS.Tables.Incoming
+	for _, live := range []bool{false, true, false} {
+		c.Live.On = live
+		for _, s := range provision(t, c, true) {
+			if s.On == on && s.Setting == "" && strings.Contains(s.Why, "live: none") == live {
+				t.Errorf("with a live side: %v, and %+v", live, s)
+			}
+		}
+	}
+	c = site(t, nil)
+	_, db := clients(t, c)
+	spoilTable(t, db, c.AWS.Tables.Incoming)
+	steps, err := app.Provision(t.Context(), c, "test", true)
+	if !errors.Is(err, app.ErrRefused) {
+		t.Errorf("%v, want ErrRefused", err)
+	}
+	for _, s := range steps {
+		if refused := s.On == "table "+c.AWS.Tables.Incoming; refused != (s.Action == app.ActionRefused) {
+			t.Errorf("%+v", s)
+		} else if refused && (!strings.Contains(s.Why, "no index todo") || !strings.Contains(s.Why, "no stream")) {
+			t.Errorf("refused because of %q", s.Why)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package app
 import (
 	"slices"
 
+	"github.com/seed-56345083/reprise/internal/config"
 	"github.com/seed-56345083/reprise/internal/dynamo"
+	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
 	"github.com/seed-56345083/reprise/queue/sqsqueue"
 )
 
@@ -15,10 +17,25 @@ const (
 	RoleStart Role = "start" // start, and every other command of an operator: they do a watcher's steps, and look at what is set
 	RoleWork  Role = "work"
 	RoleWatch Role = "watch"
+	// Beside a live side alone.
+	RoleLive    Role = "live"    // counts the incoming table, as a process or as a Lambda function
+	RoleArchive Role = "archive" // moves it to the archive
 )
 
 // Roles are all of them.
-func Roles() []Role { return []Role{RoleStart, RoleWork, RoleWatch} }
+func Roles() []Role { return append(replaying(), siding()...) }
+
+// replaying are the roles of a replay, siding those of a live side.
+func replaying() []Role { return []Role{RoleStart, RoleWork, RoleWatch} }
+func siding() []Role    { return []Role{RoleLive, RoleArchive} }
+
+// rolesIn are those that there are with a configuration.
+func rolesIn(c config.Config) []Role {
+	if c.Live.On {
+		return Roles()
+	}
+	return replaying()
+}
 
 // part is what permissions are about.
 type part string
@@ -31,6 +48,9 @@ const (
 	partMeta     part = "table meta"
 	partCursors  part = "table cursors"
 	partStats    part = "table stats"
+	partIncoming part = "table incoming"
+	partIndex    part = "table incoming, index todo"
+	partStream   part = "table incoming, stream"
 )
 
 // inTransaction is the permission to put, tried by another call: a transaction has none of its own.
@@ -41,71 +61,116 @@ type need struct {
 	part   part
 	action string
 	roles  []Role
+	side   bool // beside a live side alone
 }
 
 // needs are all permissions, in the order in which they are told. Whoever adds a call to a driver adds it here, and to
 // the table in docs/config.md.
-var needs = func() []need {
+var needs = append(needsOfReplays(), needsOfSide()...)
+
+// needsOfReplays are those that there are without a live side too.
+func needsOfReplays() []need {
 	var (
-		everyone  = Roles()
+		everyone  = replaying()
 		driving   = []Role{RoleStart, RoleWatch} // what drives a replay
 		working   = []Role{RoleWork}
 		operating = []Role{RoleStart}
 	)
 	return []need{
-		{partWork, sqsqueue.ActionURL, everyone},
-		{partWork, sqsqueue.ActionAttributes, everyone},
-		{partWork, sqsqueue.ActionSend, everyone},
-		{partWork, sqsqueue.ActionReceive, working},
-		{partWork, sqsqueue.ActionDelete, working},
-		{partWork, sqsqueue.ActionVisibility, working},
-		{partDead, sqsqueue.ActionURL, everyone},
-		{partDead, sqsqueue.ActionAttributes, driving},
-		{partDead, sqsqueue.ActionSend, working},
-		{partDead, sqsqueue.ActionReceive, driving},
-		{partDead, sqsqueue.ActionDelete, driving},
-		{partDead, sqsqueue.ActionVisibility, driving},
-		{partArchive, "s3:ListBucket", everyone}, // without it S3 calls a missing object forbidden
-		{partArchive, "s3:GetObject", []Role{RoleStart, RoleWork}},
-		{partArchive, "s3:GetObjectTagging", everyone},
-		{partArchive, "s3:PutObjectTagging", everyone},
-		{partArchive, "s3:DeleteObjectTagging", everyone}, // a worker that comes after a cancel takes its tags off again
-		{partPartials, "s3:ListBucket", everyone},
-		{partPartials, "s3:GetObject", working},
-		{partPartials, "s3:PutObject", working},
-		{partPartials, "s3:DeleteObject", driving},
-		{partMeta, dynamo.ActionDescribe, operating},
-		{partMeta, dynamo.ActionDescribeTTL, operating},
-		{partMeta, dynamo.ActionGet, everyone},
-		{partMeta, dynamo.ActionQuery, everyone},
-		{partMeta, dynamo.ActionPut, everyone},
-		{partMeta, inTransaction, driving},
-		{partMeta, dynamo.ActionUpdate, driving},
-		{partMeta, dynamo.ActionDelete, driving},
-		{partCursors, dynamo.ActionDescribe, operating},
-		{partCursors, dynamo.ActionGet, everyone},
-		{partCursors, dynamo.ActionQuery, everyone},
-		{partCursors, dynamo.ActionPut, driving},
-		{partCursors, dynamo.ActionUpdate, everyone},
-		{partStats, dynamo.ActionDescribe, operating},
-		{partStats, dynamo.ActionQuery, driving},
-		{partStats, dynamo.ActionPut, working},
-		{partStats, dynamo.ActionBatch, everyone},
-		{partStats, dynamo.ActionDelete, driving},
+		{part: partWork, action: sqsqueue.ActionURL, roles: everyone},
+		{part: partWork, action: sqsqueue.ActionAttributes, roles: everyone},
+		{part: partWork, action: sqsqueue.ActionSend, roles: everyone},
+		{part: partWork, action: sqsqueue.ActionReceive, roles: working},
+		{part: partWork, action: sqsqueue.ActionDelete, roles: working},
+		{part: partWork, action: sqsqueue.ActionVisibility, roles: working},
+		{part: partDead, action: sqsqueue.ActionURL, roles: everyone},
+		{part: partDead, action: sqsqueue.ActionAttributes, roles: driving},
+		{part: partDead, action: sqsqueue.ActionSend, roles: working},
+		{part: partDead, action: sqsqueue.ActionReceive, roles: driving},
+		{part: partDead, action: sqsqueue.ActionDelete, roles: driving},
+		{part: partDead, action: sqsqueue.ActionVisibility, roles: driving},
+		{part: partArchive, action: "s3:ListBucket", roles: everyone}, // without it S3 calls a missing object forbidden
+		{part: partArchive, action: "s3:GetObject", roles: []Role{RoleStart, RoleWork}},
+		{part: partArchive, action: "s3:GetObjectTagging", roles: everyone},
+		{part: partArchive, action: "s3:PutObjectTagging", roles: everyone},
+		{part: partArchive, action: "s3:DeleteObjectTagging", roles: everyone}, // a worker that comes after a cancel takes its tags off again
+		{part: partPartials, action: "s3:ListBucket", roles: everyone},
+		{part: partPartials, action: "s3:GetObject", roles: working},
+		{part: partPartials, action: "s3:PutObject", roles: working},
+		{part: partPartials, action: "s3:DeleteObject", roles: driving},
+		{part: partMeta, action: dynamo.ActionDescribe, roles: operating},
+		{part: partMeta, action: dynamo.ActionDescribeTTL, roles: operating},
+		{part: partMeta, action: dynamo.ActionGet, roles: everyone},
+		{part: partMeta, action: dynamo.ActionQuery, roles: everyone},
+		{part: partMeta, action: dynamo.ActionPut, roles: everyone},
+		{part: partMeta, action: inTransaction, roles: driving},
+		{part: partMeta, action: dynamo.ActionUpdate, roles: driving},
+		{part: partMeta, action: dynamo.ActionDelete, roles: driving},
+		{part: partCursors, action: dynamo.ActionDescribe, roles: operating},
+		{part: partCursors, action: dynamo.ActionGet, roles: everyone},
+		{part: partCursors, action: dynamo.ActionQuery, roles: everyone},
+		{part: partCursors, action: dynamo.ActionPut, roles: driving},
+		{part: partCursors, action: dynamo.ActionUpdate, roles: everyone},
+		{part: partStats, action: dynamo.ActionDescribe, roles: operating},
+		{part: partStats, action: dynamo.ActionQuery, roles: driving},
+		{part: partStats, action: dynamo.ActionPut, roles: working},
+		{part: partStats, action: dynamo.ActionBatch, roles: everyone},
+		{part: partStats, action: dynamo.ActionDelete, roles: driving},
 	}
-}()
+}
 
-// rolesOf are those of the roles that need a permission.
-func rolesOf(p part, action string, among []Role) []Role {
+// needsOfSide are those that come with a live side. start archives what it can before it opens a replay; a watcher archives
+// what was begun before, and counts what is left before it moves readers.
+func needsOfSide() []need {
+	var (
+		counting  = []Role{RoleStart, RoleWatch, RoleLive, RoleArchive}
+		archiving = []Role{RoleStart, RoleWatch, RoleArchive}
+		both      = siding()
+		live      = []Role{RoleLive}
+		operating = []Role{RoleStart}
+	)
+	list := []need{
+		{part: partWork, action: sqsqueue.ActionURL, roles: both}, // every process opens all of the backend
+		{part: partWork, action: sqsqueue.ActionAttributes, roles: both},
+		{part: partDead, action: sqsqueue.ActionURL, roles: both},
+		{part: partArchive, action: "s3:PutObject", roles: archiving},
+		{part: partArchive, action: "s3:GetObject", roles: []Role{RoleArchive}}, // S3 asks for it to try s3:PutObject without a write (If-Match)
+		{part: partMeta, action: dynamo.ActionGet, roles: both},
+		{part: partMeta, action: dynamo.ActionQuery, roles: both},
+		{part: partMeta, action: dynamo.ActionPut, roles: both},
+		{part: partMeta, action: inTransaction, roles: both},
+		{part: partMeta, action: dynamo.ActionUpdate, roles: both},
+		{part: partMeta, action: dynamo.ActionDelete, roles: both},
+		{part: partMeta, action: dynamo.ActionCondition, roles: archiving},
+		{part: partStats, action: dynamo.ActionBatchGet, roles: counting},
+		{part: partStats, action: dynamo.ActionPut, roles: counting},
+		{part: partStats, action: dynamo.ActionQuery, roles: live}, // compaction
+		{part: partStats, action: dynamo.ActionDelete, roles: live},
+		{part: partIncoming, action: dynamo.ActionDescribe, roles: []Role{RoleStart, RoleLive}}, // it names the stream
+		{part: partIncoming, action: dynamo.ActionDescribeTTL, roles: operating},
+		{part: partIncoming, action: dynamo.ActionGet, roles: archiving},
+		{part: partIncoming, action: dynamo.ActionBatchGet, roles: counting},
+		{part: partIncoming, action: dynamo.ActionUpdate, roles: counting},
+		{part: partIncoming, action: dynamo.ActionPut, roles: archiving},
+		{part: partIndex, action: dynamo.ActionQuery, roles: counting},
+		{part: partStream, action: dynamoentries.ActionStream, roles: live},
+		{part: partStream, action: dynamoentries.ActionIterator, roles: live},
+		{part: partStream, action: dynamoentries.ActionRecords, roles: live},
+	}
+	for n := range list {
+		list[n].side = true
+	}
+	return list
+}
+
+// rolesOf are those of the roles that need a permission, with or without a live side.
+func rolesOf(p part, action string, among []Role, side bool) []Role {
 	var found []Role
-	for _, n := range needs {
-		if n.part != p || n.action != action {
-			continue
-		}
-		for _, r := range n.roles {
-			if slices.Contains(among, r) {
-				found = append(found, r)
-			}
+	for _, r := range among {
+		if slices.ContainsFunc(needs, func(n need) bool {
+			return n.part == p && n.action == action && (side || !n.side) && slices.Contains(n.roles, r)
+		}) {
+			found = append(found, r)
 		}
 	}
 	return found

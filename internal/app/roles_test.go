@@ -45,7 +45,7 @@ func TestNeedsInDocs(t *testing.T) {
 	}
 }
 
-// Needed reports whether a role is said to need a permission.
-func Needed(r Role, p, action string) bool {
-	return len(rolesOf(part(p), action, []Role{r})) > 0
+// Needed reports whether a role is said to need a permission, with or without a live side.
+func Needed(r Role, p, action string, side bool) bool {
+	return len(rolesOf(part(p), action, []Role{r}, side)) > 0
 }

@@ -66,25 +66,25 @@ func Look(ctx context.Context, client *dynamodb.Client, table string) []dynamo.F
 func (e *Entries) Try(ctx context.Context) []Finding {
 	p := prober{Entries: e, key: dynamo.Item{id: dynamo.Text("batch-reprise-check-" + rand.Text())}}
 	tries := []struct {
-		place      Place
-		action, by string
-		call       func(context.Context) error
+		place  Place
+		action string
+		call   func(context.Context) error
 	}{
-		{OnTable, dynamo.ActionGet, "", p.get},
-		{OnTable, dynamo.ActionBatchGet, "", p.batchGet(e.table, p.key)},
-		{OnTable, dynamo.ActionPut, "", p.put},
-		{OnTable, dynamo.ActionUpdate, "", p.update},
-		{OnIndex, dynamo.ActionQuery, "", p.query},
-		{OnStream, ActionStream, "", p.describe},
-		{OnStream, ActionIterator, "", p.iterate},
-		{OnStream, ActionRecords, "", p.records},
-		{OnMeta, dynamo.ActionCondition, "TransactWriteItems", p.condition},
-		{OnStats, dynamo.ActionBatchGet, "", p.batchGet(e.tables.Stats, p.ledgerKey())},
+		{OnTable, dynamo.ActionGet, p.get},
+		{OnTable, dynamo.ActionBatchGet, p.batchGet(e.table, p.key)},
+		{OnTable, dynamo.ActionPut, p.put},
+		{OnTable, dynamo.ActionUpdate, p.update},
+		{OnIndex, dynamo.ActionQuery, p.query},
+		{OnStream, ActionStream, p.describe},
+		{OnStream, ActionIterator, p.iterate},
+		{OnStream, ActionRecords, p.records},
+		{OnMeta, dynamo.ActionCondition, p.condition},
+		{OnStats, dynamo.ActionBatchGet, p.batchGet(e.tables.Stats, p.ledgerKey())},
 	}
 	names := map[Place]string{OnTable: e.table, OnIndex: e.table, OnStream: e.table, OnMeta: e.tables.Meta, OnStats: e.tables.Stats}
 	var findings []Finding
 	for _, t := range tries {
-		f := Finding{Place: t.place, Finding: dynamo.Finding{Table: names[t.place], Action: t.action, By: t.by, Err: t.call(ctx)}}
+		f := Finding{Place: t.place, Finding: dynamo.Finding{Table: names[t.place], Action: t.action, Err: t.call(ctx)}}
 		if dynamo.RefusedByCondition(f.Err) {
 			f.Err = nil
 		}
@@ -153,10 +153,13 @@ func (p *prober) condition(ctx context.Context) error {
 	return err
 }
 
-// errUntried says that a permission could not be tried because of the one before it.
-var errUntried = errors.New("not tried, because the call before it did not succeed")
+// ErrUntried says that a permission could not be tried because of another call before it.
+var ErrUntried = errors.New("not tried, because a call before it did not succeed")
 
 func (p *prober) describe(ctx context.Context) error {
+	if _, err := p.stream(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUntried, err)
+	}
 	all, err := p.Entries.describe(ctx)
 	if len(all) > 0 {
 		p.shard = aws.ToString(all[len(all)-1].ShardId)
@@ -166,7 +169,7 @@ func (p *prober) describe(ctx context.Context) error {
 
 func (p *prober) iterate(ctx context.Context) error {
 	if p.shard == "" {
-		return errUntried
+		return ErrUntried
 	}
 	arn, err := p.stream(ctx)
 	if err != nil {
@@ -183,7 +186,7 @@ func (p *prober) iterate(ctx context.Context) error {
 
 func (p *prober) records(ctx context.Context) error {
 	if p.token == "" {
-		return errUntried
+		return ErrUntried
 	}
 	_, err := dynamo.Call(ctx, p.streams.GetRecords, &dynamodbstreams.GetRecordsInput{ShardIterator: &p.token, Limit: aws.Int32(1)})
 	return err
