@@ -30,10 +30,10 @@ var raceTests = []test{
 const racers = 8
 
 // race calls f from several goroutines at once and tells how many calls had no error. Others must be one of want; any other
-// ends ctx.
+// ends ctx, and so does patience.
 func race(t *testing.T, f func(ctx context.Context, n int) error, want ...error) (won int) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	var wins atomic.Int64
 	var wg sync.WaitGroup

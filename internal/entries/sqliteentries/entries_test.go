@@ -53,3 +53,5 @@ func TestEntries(t *testing.T) {
 	t.Parallel()
 	entriestest.Run(t, harness())
 }
+
+func BenchmarkEntries(b *testing.B) { entriestest.Bench(b, harness()) }
