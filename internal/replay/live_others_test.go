@@ -269,3 +269,17 @@ func (l *lively) secondListingCut(t *testing.T, c cut) bool {
 	}
 	return reached()
 }
+
+// TestRestUntilListedAgain: a replay that takes long to count rests, but not beyond the time of its second listing.
+func TestRestUntilListedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	l.late = time.Hour
+	l.put("logs/dns/1", "a")
+	d := l.opened("dns")
+	r := l.start(d, others("dns"))
+	replay.Rest(d, 1e8)
+	l.set(r.ID, func(r *ledger.Replay) { r.Listing.Again = time.Now().Add(100 * time.Millisecond) })
+	look(t, d)
+	until(t, "the second listing", func() bool { look(t, d); return l.replay(r.ID).Listing.Done })
+}

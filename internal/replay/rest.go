@@ -68,6 +68,9 @@ func (d *Driver) stepOrRest(ctx context.Context, r ledger.Replay) (more bool, er
 	started := time.Now()
 	more, err = d.step(ctx, r, d.listTurn)
 	until, long := d.restUntil(started)
+	if again := r.Listing.Again; !r.Listing.Done && started.Before(again) && again.Before(until) {
+		until = again // there is something to be done by then
+	}
 	counting := r.State == ledger.Running || r.State == ledger.Folding && !r.Promoted
 	if !counting || !long {
 		return more, err

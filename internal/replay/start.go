@@ -110,6 +110,12 @@ func (d *Driver) taken(ctx context.Context, w ledger.Writes) error {
 // maxProtocols is how many a replay may have: each is two records of the transaction that opens it, itself is one.
 const maxProtocols = (ledger.MaxWrite - 1) / 2
 
+// Check refuses what Start refuses whatever the ledger and the archive hold.
+func (d *Driver) Check(p StartParams) error {
+	_, err := d.check(p)
+	return err
+}
+
 // check is StartParams.check, and tells whether the replay is to fill side generations: it is of a part of the archive,
 // or, where everything is counted live, of a part of the time.
 func (d *Driver) check(p StartParams) (side bool, err error) {
