@@ -61,6 +61,9 @@ func (c *startCommand) Run(e *environment) error {
 		}
 		return c.printDryRun(e, dry)
 	}
+	if err := a.CheckStart(c.Protocol, change); err != nil { // before anything is done
+		return err
+	}
 	if err := c.archive(e, a); err != nil {
 		return err
 	}

@@ -111,6 +111,15 @@ func (a *App) Start(ctx context.Context, protocols []string, change func(*replay
 	return r.ID, err
 }
 
+// CheckStart refuses what Start refuses whatever the ledger and the archive hold.
+func (a *App) CheckStart(protocols []string, change func(*replay.StartParams)) error {
+	p, err := a.startParams(protocols, change)
+	if err != nil {
+		return err
+	}
+	return a.driver.Check(p)
+}
+
 // DryRun says what Start would do.
 func (a *App) DryRun(ctx context.Context, protocols []string, change func(*replay.StartParams)) (replay.DryRun, error) {
 	p, err := a.startParams(protocols, change)

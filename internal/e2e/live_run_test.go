@@ -62,6 +62,11 @@ func TestOthers(t *testing.T) {
 		}
 	}
 	s.ingest("shop", []byte(lines(2026, 500)+lines(2099, 70)))
+	for command, want := range map[string]string{
+		"start --gate rows": "rows -1%", "start --protocol nope": "nope", "start --cutoff 2099-01-01T00:00:00Z": "a cutoff lies in the past",
+	} {
+		s.refused(command, usage, want) // before anything is archived
+	}
 	s.must("live", "--once")
 	check("500", "70")
 	s.put("logs/shop/1.log", []byte(lines(2026, 300)+lines(2099, 70)))
