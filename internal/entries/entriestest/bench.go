@@ -23,13 +23,13 @@ func Bench(b *testing.B, h Harness) {
 	}
 	b.Run("join", func(b *testing.B) {
 		f := benchFixture(b, h)
-		batch, names := f.open(b, "01A", 7), []string{}
+		batch := f.open(b, "01A", 7)
 		for n := 0; b.Loop(); n++ {
 			if n%entries.MaxJoin > 0 {
 				continue
 			}
 			b.StopTimer()
-			names = numbered(fmt.Sprint(n, " "), entries.MaxJoin)
+			names := numbered(fmt.Sprint(n, " "), entries.MaxJoin)
 			f.put(b, fresh(names...)...)
 			f.countIn(b, names, 7)
 			b.StartTimer()

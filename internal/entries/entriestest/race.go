@@ -307,7 +307,7 @@ func joinFree(ctx context.Context, e entries.Entries, b *entries.Batch, gens []i
 // testRaceJoinCount counts entries in a second generation while they join: whoever is in the batch is not counted any more.
 func testRaceJoinCount(t *testing.T, f *fixture) {
 	f.meta(t, "dns", 7, 7)
-	list, _ := weighed(80)
+	list, _ := weighed(48)
 	f.put(t, list...)
 	f.countIn(t, ids(list), 7)
 	b := f.open(t, "01A", 7)
@@ -343,7 +343,7 @@ func testRaceJoinCount(t *testing.T, f *fixture) {
 // testRacePut puts the same ids many times at once, with other lines each: one line of each id stands, and its writer alone
 // was told that it was new.
 func testRacePut(t *testing.T, f *fixture) {
-	names := numbered("k", 50)
+	names := numbered("k", 12)
 	there := make([]int, racers)
 	race(t, func(ctx context.Context, n int) (err error) {
 		list := fresh(names...)
@@ -404,9 +404,9 @@ func testRaceClaim(t *testing.T, f *fixture) {
 // and again. In the end each entry is in one batch, and is counted live in exactly those generations whose epoch is not
 // above its batch's: the others' replays count it from the archive.
 func testRaceEpoch(t *testing.T, f *fixture) {
-	const first, raises, slots = 7, 4, 2
+	const first, raises, slots = 7, 3, 2
 	f.meta(t, "dns", first, first)
-	list, _ := weighed(150)
+	list, _ := weighed(100)
 	var left atomic.Int64 // archivers that work
 	left.Store(2)
 	joined := make(chan struct{}, len(list))
