@@ -162,7 +162,7 @@ func TestLiveAnyOrder(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			o := &anyOrder{lively: newLively(t), rand: rand.New(rand.NewPCG(seed, 1))}
+			o := &anyOrder{lively: newLively(t), rand: rand.New(rand.NewPCG(seed, 1)), others: seed%3 == 2}
 			o.d = o.opened("dns")
 			o.gens = o.protocol("dns").Gens
 			for range 250 {
@@ -180,6 +180,7 @@ type anyOrder struct {
 	*lively
 	d       *replay.Driver
 	rand    *rand.Rand
+	others  bool // archive it, each line as it is put
 	ids     []string
 	gens    []int64 // as somebody has read them
 	batches []entries.Batch
@@ -191,7 +192,7 @@ func (o *anyOrder) step() {
 	ctx := context.Background()
 	steps := map[string]func() error{
 		"arrive": func() error {
-			o.ids = append(o.ids, o.arrive("dns", string(rune('a'+o.rand.IntN(5))))...)
+			o.come()
 			return nil
 		},
 		"count":       func() error { return o.countOne("dns", o.someGen(), o.some()) },
@@ -200,7 +201,7 @@ func (o *anyOrder) step() {
 		"view":        func() error { o.gens = o.protocol("dns").Gens; return nil },
 		"batch": func() error {
 			if len(o.batches) < 4 {
-				o.batches = append(o.batches, o.begin("dns"))
+				o.batches = append(o.batches, o.beginAs("dns", !o.others))
 			}
 			return nil
 		},
@@ -236,7 +237,7 @@ func (o *anyOrder) step() {
 			return nil
 		},
 		"start": func() error {
-			p := params("dns")
+			p := o.params()
 			switch o.rand.IntN(6) {
 			case 0:
 				p.Immediate = true
@@ -316,9 +317,25 @@ func number(row string) (n int) {
 
 func (o *anyOrder) some() string {
 	if len(o.ids) == 0 {
-		o.ids = o.arrive("dns", "a")
+		o.come()
 	}
 	return o.ids[o.rand.IntN(len(o.ids))]
+}
+
+// come puts one line.
+func (o *anyOrder) come() {
+	o.t.Helper()
+	ids := o.arrive("dns", string(rune('a'+o.rand.IntN(5))))
+	o.ids = append(o.ids, ids...)
+	if o.others {
+		o.copies(fmt.Sprintf("logs/dns/%08d", o.rand.Uint32()), ids...)
+	}
+}
+
+func (o *anyOrder) params() replay.StartParams {
+	p := params("dns")
+	p.Protocols[0].Others = o.others
+	return p
 }
 
 func (o *anyOrder) someGen() int64 { return o.gens[o.rand.IntN(len(o.gens))] }
@@ -342,7 +359,7 @@ func (o *anyOrder) end() {
 		p := o.protocol("dns")
 		o.wantAll("dns", p.Gens...)
 		o.wantAll("dns", 0)
-		if _, err := o.d.Start(ctx, params("dns")); err != nil && !errors.Is(err, replay.ErrNothing) {
+		if _, err := o.d.Start(ctx, o.params()); err != nil && !errors.Is(err, replay.ErrNothing) {
 			o.t.Fatal(err)
 		}
 	}
