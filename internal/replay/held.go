@@ -59,14 +59,19 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 	return states, nil
 }
 
+// listedAgain begins what a replay waits for whose archive is to be listed a second time.
+const listedAgain = "the archive to be listed again"
+
 // obstacle says what keeps a RUNNING replay from folding, "" for nothing, and whether only somebody's hand helps.
 func obstacle(r ledger.Replay, s ledger.Summary) (why string, hand bool) {
 	failed := s.Objects[ledger.Failed].Objects
 	switch total := s.Total().Objects; {
 	case s.Open() > 0:
 		return count(s.Open(), "object") + " to be read", false
+	case !r.Listing.Done && !r.Listing.Again.IsZero() && strings.HasPrefix(r.Waits, listedAgain+": "): // it has not got on
+		return r.Waits, time.Since(r.Listing.Again) >= foldPatience
 	case !r.Listing.Done && !r.Listing.Again.IsZero():
-		return "the archive to be listed again after " + r.Listing.Again.UTC().Format(time.RFC3339) + ", for what others put there late", false
+		return listedAgain + " after " + r.Listing.Again.UTC().Format(time.RFC3339) + ", for what others put there late", false
 	case total < r.Listing.Objects:
 		return fmt.Sprintf("%d objects were listed, the ledger has %d", r.Listing.Objects, total), true
 	case held(r, failed):

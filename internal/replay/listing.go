@@ -84,8 +84,12 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 			return false, err
 		}
 		if r.State == ledger.Starting && r.Listing.After == "" {
-			if why, err := d.drained(ctx, r); err != nil || why != "" {
-				return false, errors.Join(err, d.wait(ctx, r.ID, ledger.Starting, why))
+			why, err := d.drained(ctx, r)
+			if err != nil {
+				return false, err
+			}
+			if why != "" {
+				return false, d.wait(ctx, r.ID, ledger.Starting, why)
 			}
 		}
 		if err := p.read(ctx, r); err != nil {

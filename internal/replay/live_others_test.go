@@ -283,3 +283,38 @@ func TestRestUntilListedAgain(t *testing.T) {
 	look(t, d)
 	until(t, "the second listing", func() bool { look(t, d); return l.replay(r.ID).Listing.Done })
 }
+
+// TestSecondListingFails: a second listing that does not get on says why, and after a while that somebody must look.
+func TestSecondListingFails(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	l.late = time.Hour
+	l.put("logs/dns/1", "a")
+	d := l.opened("dns")
+	r := l.start(d, others("dns"))
+	stop := l.pool(none)
+	l.done(r.ID)
+	stop()
+	broken := l.beside("broken", &tap{hook: func(c call) error {
+		if c.name == "List" {
+			return errCut
+		}
+		return nil
+	}})
+	for _, held := range []bool{false, true} {
+		l.set(r.ID, func(r *ledger.Replay) {
+			if r.Listing.Again = time.Now(); held {
+				r.Listing.Again = time.Now().Add(-time.Minute)
+			}
+		})
+		wantError(t, broken.Look(context.Background()), errCut)
+		l.wantWaits(r.ID, ledger.Running, "to be listed again: ", errCut.Error())
+		if now, why := l.heldNow(d, r.ID); now != held {
+			t.Errorf("held %v: %s", now, why)
+		}
+	}
+	look(t, d)
+	if now := l.replay(r.ID); !now.Listing.Done || now.State != ledger.Folding {
+		t.Errorf("%s, waits %q, listing %+v", now.State, now.Waits, now.Listing)
+	}
+}

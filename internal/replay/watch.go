@@ -105,7 +105,10 @@ func (d *Driver) step(ctx context.Context, r ledger.Replay, turn time.Duration) 
 // stepRunning lists the archive for the second time where that is due, and folds.
 func (d *Driver) stepRunning(ctx context.Context, r ledger.Replay, turn time.Duration) (more bool, err error) {
 	if toList(r) {
-		if more, err = d.list(ctx, r.ID, turn, nil); err != nil || more {
+		if more, err = d.list(ctx, r.ID, turn, nil); err != nil && !errors.Is(err, ledger.ErrHeld) && ctx.Err() == nil {
+			err = errors.Join(err, d.wait(ctx, r.ID, ledger.Running, listedAgain+": "+err.Error()))
+		}
+		if err != nil || more {
 			return more, err
 		}
 		if r, err = d.o.Ledger.Replay(ctx, r.ID); err != nil {
