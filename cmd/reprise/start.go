@@ -43,6 +43,9 @@ func (c *startCommand) Run(e *environment) error {
 	if c.FoldEvery < 0 {
 		return fmt.Errorf("%w: --fold-every: %v is below 0; use a time such as 1m, or leave it out", app.ErrUsage, c.FoldEvery)
 	}
+	if c.Epoch < 0 {
+		return fmt.Errorf("%w: --epoch: %d is below 1; use a number above all epochs in the keys of the archive, or leave it out", app.ErrUsage, c.Epoch)
+	}
 	a, err := e.open(zapcore.WarnLevel)
 	if err != nil {
 		return err

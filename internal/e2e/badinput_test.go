@@ -233,6 +233,7 @@ func TestBadArguments(t *testing.T) {
 		{"start --cutover never", []string{"--cutover", `"never"`}},
 		{"start --fold-every soon", []string{"--fold-every", `"soon"`}},
 		{"start --fold-every=-1s", []string{"--fold-every", "-1s is below 0"}},
+		{"start --epoch=-1", []string{"--epoch", "-1 is below 1"}},
 		{"start --gate rows", []string{`"rows"`, "rows -1%"}},
 		{"start shop", []string{"unexpected argument shop"}},
 		{"start --protcol shop", []string{"--protcol", "--protocol"}},

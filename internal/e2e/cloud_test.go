@@ -34,7 +34,9 @@ type cloud struct {
 	sqs         *sqs.Client // of the test, beside the program
 	s3          *s3.Client
 	dynamo      *dynamodb.Client
+	incoming    string     // its table
 	watcher     string     // of the configuration
+	live        string     // the same; "": no live side
 	meddler     *sendProxy // in front of the queues; nil: none
 }
 
@@ -54,6 +56,7 @@ func newCloudSite(t *testing.T, worker, protocols string, change func(*cloud)) *
 	}
 	name := realservers.Unique(t, "table")
 	c.tables = dynamoledger.Tables{Meta: name + "-meta", Cursors: name + "-cursors", Stats: name + "-stats"}
+	c.incoming = name + "-incoming"
 	c.at = c.direct
 	if change != nil {
 		change(c)
@@ -77,8 +80,10 @@ aws:
   queue: %s
   dead_letter_queue: %s
   bucket: %s
-  tables: {meta: %s, cursors: %s, stats: %s}
-watcher: {%s}`, realservers.Region, c.at.sqs, c.at.s3, c.at.dynamo, c.queue, c.dead, c.bucket, c.tables.Meta, c.tables.Cursors, c.tables.Stats, c.watcher)
+  tables: {meta: %s, cursors: %s, stats: %s, incoming: %s}
+watcher: {%s}
+%s`, realservers.Region, c.at.sqs, c.at.s3, c.at.dynamo, c.queue, c.dead, c.bucket, c.tables.Meta, c.tables.Cursors, c.tables.Stats, c.incoming,
+		c.watcher, c.live)
 }
 
 func (c *cloud) put(t *testing.T, key string, content []byte) {
