@@ -15,7 +15,7 @@ type configCommand struct {
 type configCheckCommand struct {
 	JSON bool     `help:"Print JSON."`
 	Live bool     `help:"Ask the services: try every permission and look at every setting that the roles need, and change nothing. Exit code 3 where something is missing."`
-	Role []string `placeholder:"ROLE" enum:"start,work,watch" help:"With --live: only what these roles need: start (every command of an operator), work, watch. Default: all."`
+	Role []string `placeholder:"ROLE" enum:"start,work,watch,live,archive" help:"With --live: only what these roles need: start (every command of an operator), work, watch, and with a live side live, archive. Default: all."`
 }
 
 // Run checks the configuration; loading it is the check.
