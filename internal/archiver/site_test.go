@@ -38,6 +38,9 @@ type site struct {
 	entries *sqliteentries.Entries
 	files   *dirarchive.Archive
 
+	protocol string
+	below    string // the prefix of the objects that a test looks at
+
 	mu     sync.Mutex
 	want   map[string]put               // by id
 	gens   map[string]map[int64][]int64 // by protocol and epoch
@@ -56,7 +59,7 @@ var began = time.Date(2026, 3, 7, 10, 0, 0, 0, time.UTC)
 func newSite(t testing.TB) *site {
 	t.Helper()
 	dir := t.TempDir()
-	s := &site{t: t, root: filepath.Join(dir, "archive"), want: map[string]put{}, gens: map[string]map[int64][]int64{}}
+	s := &site{t: t, protocol: protocol, root: filepath.Join(dir, "archive"), want: map[string]put{}, gens: map[string]map[int64][]int64{}}
 	s.must(os.Mkdir(s.root, 0o755))
 	var err error
 	s.ledger, err = sqliteledger.Open(t.Context(), filepath.Join(dir, "ledger.db"))
@@ -93,6 +96,16 @@ func (s *site) start(name string) int64 {
 	}
 	s.gens[name][p.Epoch] = slices.Clone(p.Gens)
 	return p.Epoch
+}
+
+// next leaves everything behind and goes on with a new protocol: opening databases takes longer than most tests.
+func (s *site) next() {
+	s.t.Helper()
+	s.protocol = fmt.Sprintf("dns%d", s.owners)
+	s.below = "logs/" + s.protocol + "/"
+	clear(s.want)
+	clear(s.gens)
+	s.start(s.protocol)
 }
 
 // put puts entries.
@@ -163,7 +176,7 @@ func (s *site) archiver(t *tap, change ...func(*archiver.Options)) *archiver.Arc
 	e := tappedEntries{s.entries, t}
 	o := archiver.Options{
 		Ledger: tappedLedger{s.ledger, t}, Entries: e, Archive: tappedArchive{s.files, t}, Count: s.count(e), Owner: owner,
-		Prefix: "logs/", Layout: layout, Protocols: []archiver.Protocol{{Name: protocol}}, MaxAge: time.Hour,
+		Prefix: "logs/", Layout: layout, Protocols: []archiver.Protocol{{Name: s.protocol}}, MaxAge: time.Hour,
 		Lease: time.Hour, Interval: time.Millisecond, Log: zap.NewNop(),
 	}
 	for _, f := range change {
@@ -179,7 +192,7 @@ func (s *site) archiver(t *tap, change ...func(*archiver.Options)) *archiver.Arc
 func (s *site) freeLease() {
 	s.t.Helper()
 	now := time.Now()
-	_, err := s.ledger.AcquireLease(context.Background(), ledger.Lease{Name: "archive#" + protocol, Owner: "time", Until: now}, now.Add(100*time.Hour))
+	_, err := s.ledger.AcquireLease(context.Background(), ledger.Lease{Name: "archive#" + s.protocol, Owner: "time", Until: now}, now.Add(100*time.Hour))
 	s.must(err)
 }
 
@@ -192,7 +205,10 @@ func small(bytes int64) func(*archiver.Options) {
 func (s *site) objects() map[string][]string {
 	s.t.Helper()
 	found := map[string][]string{}
-	err := filepath.WalkDir(s.root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(s.root, filepath.FromSlash(s.below)), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
