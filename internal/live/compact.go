@@ -86,7 +86,7 @@ func (c *Counter) compact(ctx context.Context, g *generation, statistic string, 
 
 // several finds keys of rows that are in more than one part, up to the limit, and in which.
 func (c *Counter) several(ctx context.Context, g *generation, statistic string, o Compact) (map[entries.RowKey][]string, error) {
-	first := newSightings()
+	first := newSightings(maxSighted)
 	several := map[entries.RowKey][]string{}
 	for r, err := range c.o.Entries.LiveParts(ctx, g.protocol, g.number, statistic) {
 		if err != nil {
@@ -112,13 +112,14 @@ func (c *Counter) several(ctx context.Context, g *generation, statistic string, 
 
 // sightings remember in which part a key was seen first, by its hash: two keys of one hash cost a look, and no harm.
 type sightings struct {
+	most  int
 	part  map[uint64]string
 	seed  maphash.Seed
 	share uint64 // only hashes that are 0 under this mask are kept
 }
 
-func newSightings() *sightings {
-	return &sightings{part: map[uint64]string{}, seed: maphash.MakeSeed()}
+func newSightings(most int) *sightings {
+	return &sightings{most: most, part: map[uint64]string{}, seed: maphash.MakeSeed()}
 }
 
 // see returns where a key was seen before.
@@ -130,7 +131,7 @@ func (s *sightings) see(key entries.RowKey, part string) (before string, again b
 	if before, again = s.part[hash]; again {
 		return before, true
 	}
-	for len(s.part) >= maxSighted {
+	for len(s.part) >= s.most {
 		s.share = s.share<<1 | 1
 		for h := range s.part {
 			if h&s.share != 0 {

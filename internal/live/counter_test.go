@@ -223,6 +223,12 @@ func TestWhatThisProcessCannotCompileWaits(t *testing.T) {
 		t.Errorf("counting gave %v, want %v", err, stats.ErrVersion)
 	}
 	s.marked(list[:120], 1)
+	store := &refusing{Entries: s.e, ids: []string{list[130].ID}}
+	for _, f := range s.counterOf(s.l, store).CountEach(t.Context(), list[120:150]) {
+		if f.Waits() == (f.ID == list[130].ID) {
+			t.Errorf("entry %s: it waits is %v, for %v", f.ID, f.Waits(), f.Err)
+		}
+	}
 	if err := c.Sweep(t.Context(), protocol); !errors.Is(err, stats.ErrVersion) {
 		t.Errorf("the sweep gave %v, want %v", err, stats.ErrVersion)
 	}

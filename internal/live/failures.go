@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/stats"
 )
 
 // ErrNoGeneration says that a protocol has no generation that is counted live: its entries wait until there is one.
@@ -15,6 +16,12 @@ var ErrNoGeneration = errors.New("the protocol has no generation that is counted
 type Failure struct {
 	ID  string
 	Err error
+}
+
+// Waits reports whether the entry waits for what trying again soon does not bring: a first generation, or a process that can
+// compile the definition of one. It stays in the index, and a sweep counts it then: whoever reads the feed goes on.
+func (f Failure) Waits() bool {
+	return errors.Is(f.Err, ErrNoGeneration) || errors.Is(f.Err, stats.ErrVersion)
 }
 
 // CountError names the entries that are not counted. It wraps the reasons of the first few.
@@ -43,7 +50,7 @@ func (e *CountError) Unwrap() []error {
 	return errs
 }
 
-// reasons collects failures by entry: the first reason of each. The zero value is ready; add may be called by any number of
+// reasons collects failures by entry, of each the first reason for which trying again makes sense, or the first. The zero value is ready; add may be called by any number of
 // goroutines.
 type reasons struct {
 	mu  sync.Mutex
@@ -56,7 +63,7 @@ func (r *reasons) add(id string, err error) {
 	if r.why == nil {
 		r.why = map[string]error{}
 	}
-	if r.why[id] == nil {
+	if before := (Failure{id, r.why[id]}); before.Err == nil || before.Waits() {
 		r.why[id] = err
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-56345083/reprise/internal/entries"
-	"github.com/seed-56345083/reprise/internal/stats"
 )
 
 // saveEvery is how many records may pass between two checkpoints: they are read again after a crash.
@@ -110,10 +109,10 @@ func (r *reader) count(ctx context.Context, list []entries.Entry) bool {
 	for try := 1; ; try++ {
 		failures := r.c.refused(r.c.counter.CountEach(ctx, list))
 		switch {
-		case ctx.Err() != nil:
-			return false
 		case len(failures) == 0:
 			return true
+		case ctx.Err() != nil:
+			return false
 		case len(failures) < all && try >= triesBesides, time.Since(began) >= r.c.o.Patience:
 			r.c.done.left.Add(int64(len(failures)))
 			r.c.o.Log.Error("entries cannot be counted now: sweeps will try again", zap.String("shard", r.at.Shard),
@@ -150,20 +149,16 @@ func (c *Consumer) wanted(list []entries.Entry) []entries.Entry {
 	return wanted
 }
 
-// refused are the failures for which it makes sense to try again now. What has no generation yet, or one that only another
-// version of this program can count, stays in the index for a sweep.
+// refused are the failures that do not wait for something else.
 func (c *Consumer) refused(failures []Failure) []Failure {
 	return slices.DeleteFunc(failures, func(f Failure) bool {
-		switch {
-		case errors.Is(f.Err, ErrNoGeneration):
-			if c.counter.often.may(f.Err.Error()) {
-				c.o.Log.Warn("entries stay as they are until there is a generation", zap.String("entry", f.ID), zap.Error(f.Err))
-			}
-		case errors.Is(f.Err, stats.ErrVersion): // the counter has said so
-		default:
+		if !f.Waits() {
 			return false
 		}
 		c.done.left.Add(1)
+		if errors.Is(f.Err, ErrNoGeneration) && c.counter.often.may(f.Err.Error()) { // of the other reason the counter has told
+			c.o.Log.Warn("entries stay as they are until there is a generation", zap.String("entry", f.ID), zap.Error(f.Err))
+		}
 		return true
 	})
 }

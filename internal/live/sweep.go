@@ -2,11 +2,10 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seed-56345083/reprise/internal/entries"
-	"github.com/seed-56345083/reprise/internal/stats"
 )
 
 // Sweep counts what the index shows of a protocol's entries in every generation that lacks it. nil: every entry that the index
@@ -32,6 +31,7 @@ const (
 type swept struct {
 	Seen    int64 // in the index
 	Counted int64 // in at least one generation more than before
+	Whole   bool  // it has come to the end of the index
 }
 
 const (
@@ -70,6 +70,7 @@ func (c *Counter) sweep(ctx context.Context, protocol string, of sweepOf) (swept
 	if err := s.look(ctx, ids); err != nil {
 		return s.done, err
 	}
+	s.done.Whole = true
 	if len(s.err.Failures) > 0 {
 		return s.done, &s.err
 	}
@@ -108,7 +109,7 @@ func (s *sweep) look(ctx context.Context, ids []string) error {
 	s.err.Of += len(need)
 	s.done.Counted += int64(len(need) - len(failures))
 	s.err.Failures = append(s.err.Failures, failures[:min(len(failures), maxFailures-len(s.err.Failures))]...)
-	if s.vain++; len(failures) < len(need) || errors.Is(failures[0].Err, stats.ErrVersion) {
+	if s.vain++; len(failures) < len(need) || slices.ContainsFunc(failures, Failure.Waits) {
 		s.vain = 0
 	}
 	if s.vain == maxVain {

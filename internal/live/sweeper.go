@@ -42,6 +42,9 @@ func (c *Consumer) sweepEach(ctx context.Context, last map[string]whole) error {
 	}
 	var errs []error
 	for _, p := range protocols {
+		if len(p.Gens) == 0 { // said where entries of it come
+			continue
+		}
 		now, of := whole{time.Now(), fmt.Sprint(p.Gens)}, unprocessed
 		if before := last[p.Name]; now.gens != before.gens || now.at.Sub(before.at) >= c.o.SweepAll {
 			of = everything
@@ -52,7 +55,7 @@ func (c *Consumer) sweepEach(ctx context.Context, last map[string]whole) error {
 			if swept.Counted > 0 {
 				c.o.Log.Info("swept", zap.String("protocol", p.Name), zap.Int64("looked_at", swept.Seen), zap.Int64("counted", swept.Counted))
 			}
-			if err == nil && of == everything {
+			if swept.Whole && of == everything {
 				last[p.Name] = now
 			}
 			return err
