@@ -33,9 +33,16 @@ type Consumer = logline.Consumer
 // the line is: nothing can interrupt it.
 type LineParser = logline.LineParser
 
-// Record takes the fields of a line. Its methods are Text, String, Int, Float, Bool, Time and Null, each with the field's
-// name first. What is handed over is copied; fields that no statistic uses are dropped at once, so set whatever there is. Of
-// repeated fields the last one counts.
+// Record takes the fields of a line. What is handed over is copied; fields that no statistic uses are dropped at once, so set
+// whatever there is. Of repeated fields the last one counts.
+//
+//	Text(name string, text []byte)
+//	String(name, text string)
+//	Int(name string, n int64)
+//	Float(name string, f float64)      // null where it is infinite or no number
+//	Bool(name string, b bool)          // summed as 1 and 0
+//	Time(name string, t time.Time)
+//	Null(name string)                  // the field is there and has no value
 //
 // A text that is a number, such as 12 or -0.5e3, is summed and compared like one. Time is written as RFC 3339, which is what
 // the configuration's layout reads unless it says otherwise. Bytes of a text that are not UTF-8 become U+FFFD.
