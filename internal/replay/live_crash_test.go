@@ -155,7 +155,7 @@ func TestRollbackOrPurge(t *testing.T) {
 // with a view of Meta that is out of date. In the end each line counts once in every generation that is read.
 func TestLiveAnyOrder(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(24)
+	seeds := uint64(12)
 	if testing.Short() {
 		seeds = 4
 	}
@@ -165,7 +165,7 @@ func TestLiveAnyOrder(t *testing.T) {
 			o := &anyOrder{lively: newLively(t), rand: rand.New(rand.NewPCG(seed, 1)), others: seed%3 == 2}
 			o.d = o.opened("dns")
 			o.gens = o.protocol("dns").Gens
-			for range 250 {
+			for range 200 {
 				before := o.protocol("dns")
 				o.step()
 				o.wantNoMore(before)

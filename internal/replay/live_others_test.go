@@ -204,7 +204,7 @@ func TestSecondListingCut(t *testing.T) {
 				}
 			}
 			t.Logf("%d points", c.at)
-			if c.at < 50 {
+			if c.at < 30 {
 				t.Errorf("only %d points: the listings were not cut at all their calls", c.at)
 			}
 		})
@@ -237,13 +237,13 @@ func (l *lively) secondListingCut(t *testing.T, c cut) bool {
 	hook := tapped.hook
 	tapped.hook = func(now call) error { meanwhile(); return hook(now) }
 	d := l.beside("first", tapped, noLease)
-	replay.PageSize(d, 2)
+	replay.PageSize(d, 4)
 	if err := d.Continue(ctx, r.ID, nil); err != nil && !reached() {
 		t.Errorf("uncut: %v", err)
 	}
 	meanwhile()
 	second := l.beside("second", &tap{hook: func(call) error { meanwhile(); return nil }}, noLease)
-	replay.PageSize(second, 2)
+	replay.PageSize(second, 4)
 	if err := second.Continue(ctx, r.ID, nil); err != nil {
 		t.Errorf("point %d: %v", c.at, err)
 	}
