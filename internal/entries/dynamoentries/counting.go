@@ -89,11 +89,14 @@ func (e *Entries) mark(part ledger.Part, counted entries.Counted) write {
 	return e.change(counted.ID, &u, uncounted, fmt.Errorf("entry %q: %w", counted.ID, entries.ErrStale))
 }
 
+// versionLength is of a version of a row: 65 random bits.
+const versionLength = 13
+
 // puts appends the writes of rows, each under a new version.
 func (e *Entries) puts(writes []write, part ledger.Part, rows []entries.LiveRow) ([]write, error) {
 	for n := range rows {
 		row := &rows[n]
-		put, err := e.ledger.PutRow(part, row.Row, row.Version, rand.Text())
+		put, err := e.ledger.PutRow(part, row.Row, row.Version, rand.Text()[:versionLength])
 		if err != nil {
 			return nil, err
 		}
