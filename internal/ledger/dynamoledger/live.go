@@ -50,6 +50,9 @@ func (l *Ledger) PutRow(part ledger.Part, row ledger.Row, old, version string) (
 		return types.TransactWriteItem{}, err
 	}
 	i[versionAttribute] = dynamo.Text(version)
+	if n := dynamo.Size(i); n > dynamo.MaxItem {
+		return types.TransactWriteItem{}, fmt.Errorf("statistic %s: a row of %d bytes with its version, DynamoDB holds %d", row.Statistic, n, dynamo.MaxItem)
+	}
 	put := &types.Put{TableName: &l.tables.Stats, Item: i}
 	put.ConditionExpression, put.ExpressionAttributeNames, put.ExpressionAttributeValues = atVersion(old)
 	return types.TransactWriteItem{Put: put}, nil
