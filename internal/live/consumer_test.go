@@ -62,6 +62,16 @@ func (s *site) counted(list []entries.Entry, gens ...int64) bool {
 	return !slices.ContainsFunc(s.read(list), func(e entries.Entry) bool { return !slices.Equal(e.Gens, gens) })
 }
 
+// hold takes a lease as another process.
+func (s *site) hold(name string) ledger.Lease {
+	s.t.Helper()
+	lease := ledger.Lease{Name: name, Owner: "other", Until: time.Now().Add(time.Hour)}
+	if _, err := s.l.AcquireLease(s.t.Context(), lease, time.Now()); err != nil {
+		s.t.Fatal(err)
+	}
+	return lease
+}
+
 // free fails the test unless nobody holds the lease.
 func (s *site) free(name string) {
 	s.t.Helper()
@@ -131,6 +141,49 @@ func TestSeveralConsumersCountAMessyFeedOnce(t *testing.T) {
 	}
 }
 
+// TestConsumersThatDieAllTheTime lets three processes fail, be stopped and begin again while generations come, rows are
+// compacted and the feed repeats itself.
+func TestConsumersThatDieAllTheTime(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(600, 15)
+	list := s.put(lines[:300])
+	var processes sync.WaitGroup
+	for i := range 3 {
+		l, e := s.open()
+		dice := newDice(t)
+		processes.Go(func() {
+			for life := range 8 {
+				plan := faults.Random(dice.Uint64(), faults.Rates{Before: 0.05, Reply: 0.05})
+				events, written, _ := watched(l, &messy{Entries: e, dice: newDice(t)})
+				c := s.consumer(fmt.Sprint(i), faults.Ledger(events, plan), faults.Entries(written, plan), func(o *ConsumerOptions) {
+					o.Batch, o.Lease, o.Sweep, o.Compact = 30, 20*time.Millisecond, 15*time.Millisecond, 50*time.Millisecond
+				})
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- c.Run(ctx) }()
+				for range 5 + dice.IntN(20) {
+					<-events.written
+				}
+				stop()
+				if err := <-ended; err != nil {
+					t.Errorf("life %d of process %d: %v", life, i, err)
+				}
+			}
+		})
+	}
+	s.add(ledger.Generation{Number: 2}, second())
+	list = append(list, s.put(lines[300:])...)
+	processes.Wait()
+	if err := s.consumer("last", s.l, s.e, once).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(1, countFirst(lines))
+	s.wants(2, countSecond(lines))
+	s.marked(list, 1, 2)
+}
+
 func TestOnceEndsWhenNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -168,10 +221,7 @@ func TestOnceWaitsForAShardThatAnotherProcessReads(t *testing.T) {
 	s.add(ledger.Generation{Number: 1}, first())
 	lines := makeLines(100, 20)
 	list := s.put(lines)
-	lease := ledger.Lease{Name: leaseOf("entries"), Owner: "other", Until: time.Now().Add(time.Hour)}
-	if _, err := s.l.AcquireLease(t.Context(), lease, time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	lease := s.hold(leaseOf("entries"))
 	l, e, written := watched(s.l, s.e)
 	ended := make(chan error, 1)
 	c := s.consumer("a", l, e, once)
@@ -252,6 +302,7 @@ func TestAStoppedConsumerSavesItsCheckpoint(t *testing.T) {
 	s.add(ledger.Generation{Number: 1}, first())
 	lines := makeLines(100, 20)
 	s.put(lines[:60])
+	s.hold("sweep#" + protocol) // or a late sweep counts before the feed is read
 	l, e, written := watched(s.l, s.e)
 	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Save = time.Hour }))
 	until(t, written, "the first checkpoint is saved", func() bool { return s.position() == 60 })
@@ -403,7 +454,7 @@ func TestEntriesWithoutAGenerationStayAndAreSaidOnce(t *testing.T) {
 		t.Error("not just the entries of the protocol that has a generation are counted")
 	}
 	for _, said := range []string{"not configured", "until there is a generation"} {
-		if n := logs.FilterMessageSnippet(said).Len(); n != 1 {
+		if n := logs.FilterMessageSnippet(said).Len(); n < 1 || n > 10 { // of 100 entries; a slow machine takes minutes
 			t.Errorf("%q was said %d times, want once a minute", said, n)
 		}
 	}
