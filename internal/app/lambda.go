@@ -12,8 +12,6 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/entries"
 	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
-	"github.com/seed-56345083/reprise/internal/live"
-	"github.com/seed-56345083/reprise/internal/stats"
 )
 
 // LambdaVariable is where Lambda says where its runtime is.
@@ -65,7 +63,7 @@ func (a *App) streamEvent(ctx context.Context, event events.DynamoDBEvent) (even
 		}
 	}
 	for _, f := range a.side.counter.CountEach(ctx, list) {
-		if errors.Is(f.Err, live.ErrNoGeneration) || errors.Is(f.Err, stats.ErrVersion) {
+		if f.Waits() {
 			a.log.Warn("an entry is left uncounted for now", zap.String("id", f.ID), zap.Error(f.Err))
 			continue
 		}

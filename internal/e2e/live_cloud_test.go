@@ -14,14 +14,14 @@ func TestCloudLive(t *testing.T) {
 		c.live = "live: {slots: 3}\narchiver: {max_age: 1s}"
 	})
 	counts := newLiveCounts(21)
-	counts.ingest(s, 120)
+	counts.ingest(s, 60)
 	s.must("live", "--once")
 	counts.compare(s)
 
-	counts.ingest(s, 40) // archived by the start, which counts what no consumer has come to
+	counts.ingest(s, 20) // archived by the start, which counts what no consumer has come to
 	s.start()
 	runner := s.daemon("run")
-	counts.ingest(s, 40)
+	counts.ingest(s, 20)
 	s.finished()
 	s.until("everything to be archived", func() bool { l := s.liveStatus(); return l.Unarchived == 0 && l.LagSeconds != nil })
 	runner.stop(terminate)

@@ -117,7 +117,9 @@ func TestIngest(t *testing.T) {
 			t.Errorf("ingest says\n%s\nwithout %q", errs, want)
 		}
 	}
+	s.call(call{"status", exit(done), []string{"none yet", "no consumer has read the stream yet", "7 entries to be counted, 7 to be archived"}, nil})
 	s.must("live", "--once")
+	s.call(call{"status", exit(done), []string{"nothing waits in the stream; last read 20", "0 entries to be counted, 7 to be archived"}, nil})
 	rows := parseCSV(t, s.must("stats", "shop", "orders", "--csv")).rows
 	if len(rows) != 6 || rows[3][1] != "it" || rows[3][2] != "1" {
 		t.Errorf("the rows are %q", rows)
