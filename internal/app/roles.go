@@ -124,7 +124,8 @@ func needsOfReplays() []need {
 func needsOfSide() []need {
 	var (
 		counting  = []Role{RoleStart, RoleWatch, RoleLive, RoleArchive}
-		archiving = []Role{RoleStart, RoleWatch, RoleArchive}
+		archiving = []Role{RoleStart, RoleWatch, RoleArchive} // writes batches
+		joining   = []Role{RoleStart, RoleArchive}            // begins them
 		both      = siding()
 		live      = []Role{RoleLive}
 		operating = []Role{RoleStart}
@@ -136,12 +137,12 @@ func needsOfSide() []need {
 		{part: partArchive, action: "s3:PutObject", roles: archiving},
 		{part: partArchive, action: "s3:GetObject", roles: []Role{RoleArchive}}, // S3 asks for it to try s3:PutObject without a write (If-Match)
 		{part: partMeta, action: dynamo.ActionGet, roles: both},
-		{part: partMeta, action: dynamo.ActionQuery, roles: both},
+		{part: partMeta, action: dynamo.ActionQuery, roles: live},
 		{part: partMeta, action: dynamo.ActionPut, roles: both},
 		{part: partMeta, action: inTransaction, roles: both},
 		{part: partMeta, action: dynamo.ActionUpdate, roles: both},
 		{part: partMeta, action: dynamo.ActionDelete, roles: both},
-		{part: partMeta, action: dynamo.ActionCondition, roles: archiving},
+		{part: partMeta, action: dynamo.ActionCondition, roles: joining},
 		{part: partStats, action: dynamo.ActionBatchGet, roles: counting},
 		{part: partStats, action: dynamo.ActionPut, roles: counting},
 		{part: partStats, action: dynamo.ActionQuery, roles: live}, // compaction
@@ -151,7 +152,7 @@ func needsOfSide() []need {
 		{part: partIncoming, action: dynamo.ActionGet, roles: archiving},
 		{part: partIncoming, action: dynamo.ActionBatchGet, roles: counting},
 		{part: partIncoming, action: dynamo.ActionUpdate, roles: counting},
-		{part: partIncoming, action: dynamo.ActionPut, roles: archiving},
+		{part: partIncoming, action: dynamo.ActionPut, roles: joining},
 		{part: partIndex, action: dynamo.ActionQuery, roles: counting},
 		{part: partStream, action: dynamoentries.ActionStream, roles: live},
 		{part: partStream, action: dynamoentries.ActionIterator, roles: live},
