@@ -126,6 +126,28 @@ func TestWhenBatchesEnd(t *testing.T) {
 	s.wantArchived()
 }
 
+// Two processes have opened a batch each: force ends both.
+func TestTwoOpenBatches(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fill(protocol, 10)
+	way := &tap{}
+	way.before = func(_ int, name string) error {
+		if name != "OpenBatch" {
+			return nil
+		}
+		s.freeLease()
+		return s.archiver(nil).Once(t.Context(), false)
+	}
+	s.must(s.archiver(way).Once(t.Context(), false))
+	if left, err := s.entries.Unwritten(t.Context(), protocol); err != nil || len(left) != 2 {
+		t.Fatalf("%+v, %v, want two batches", left, err)
+	}
+	s.put(entries.Entry{ID: "more", Protocol: protocol, TS: began, Line: []byte("more")})
+	s.must(s.archiver(nil).Once(t.Context(), true))
+	s.wantArchived()
+}
+
 func TestManyEntries(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

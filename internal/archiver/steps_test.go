@@ -3,6 +3,7 @@ package archiver_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/seed-56345083/reprise/internal/archiver"
@@ -64,11 +65,37 @@ func TestKilledAtEveryStep(t *testing.T) {
 		if !dead {
 			t.Errorf("%s was not reached", name)
 		}
+		s.wantMarkedOnlyArchived()
 		s.freeLease()
 		resumes := &tap{}
 		s.must(s.archiver(resumes, stepSize).Once(t.Context(), true))
 		s.wantSameBytes(dies, resumes)
 	})
+}
+
+// wantMarkedOnlyArchived checks, in the middle, that an entry that is marked as archived is in its object, and one
+// whose batch is DONE is marked.
+func (s *site) wantMarkedOnlyArchived() {
+	s.t.Helper()
+	open := map[string]bool{}
+	left, err := s.entries.Unwritten(s.t.Context(), s.protocol)
+	s.must(err)
+	for _, b := range left {
+		open[b.ID] = true
+	}
+	objects := s.objects()
+	for _, e := range s.all() {
+		there := false
+		for key, lines := range objects {
+			there = there || e.Batch != "" && strings.Contains(key, e.Batch) && slices.Contains(lines, s.want[e.ID].line)
+		}
+		if e.Archived && !there {
+			s.t.Errorf("entry %s is marked as archived, and its line is not there", e.ID)
+		}
+		if e.Batch != "" && !open[e.Batch] && !e.Archived {
+			s.t.Errorf("entry %s is not marked, and its batch %s is done", e.ID, e.Batch)
+		}
+	}
 }
 
 // A call is not made, or its reply is lost, and the same process goes on.
