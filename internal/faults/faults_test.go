@@ -398,6 +398,42 @@ func TestSleep(t *testing.T) {
 }
 
 // TestForgetfulQueue: the suite, as a driver runs it that cannot tell.
+// TestAsk lets a function decide, which holds one call up while others are made.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	store, err := sqliteledger.Open(context.Background(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	held, goOn := make(chan struct{}), make(chan faults.Fault)
+	plan := faults.Ask(func(name string) faults.Fault {
+		if name != "ledger.Protocol" {
+			return faults.None
+		}
+		close(held)
+		return <-goOn
+	})
+	l := faults.Ledger(store, plan)
+	ctx := context.Background()
+	answer := make(chan error, 1)
+	go func() {
+		_, err := l.Protocol(ctx, "dns")
+		answer <- err
+	}()
+	<-held
+	if _, err := l.Protocols(ctx); err != nil || plan.Dead() {
+		t.Errorf("another call: %v, dead %t", err, plan.Dead())
+	}
+	goOn <- faults.DieAfter
+	if err := <-answer; !errors.Is(err, faults.ErrDead) {
+		t.Errorf("the call that was held up: %v", err)
+	}
+	if _, err := l.Protocol(ctx, "dns"); !errors.Is(err, faults.ErrDead) || !plan.Dead() || !plan.Hit() || plan.Reached() != 2 {
+		t.Errorf("after death: %v, dead %t, hit %t, %d calls", err, plan.Dead(), plan.Hit(), plan.Reached())
+	}
+}
+
 func TestForgetfulQueue(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Harness{

@@ -1,0 +1,4 @@
+package model
+
+// Raced says that the race detector is on.
+const Raced = raced
