@@ -434,7 +434,7 @@ func TestOthers(t *testing.T) {
 	others := func(o *archiver.Options) { o.Protocols[0].Others = true }
 	s.fill(protocol, 150)
 	s.put(
-		entries.Entry{ID: "young", Protocol: protocol, TS: time.Now().Add(-10 * time.Minute), Line: []byte("young")},
+		entries.Entry{ID: "young", Protocol: protocol, TS: time.Now(), Line: []byte("young")},
 		entries.Entry{ID: "old", Protocol: protocol, TS: time.Now().Add(-16 * time.Minute), Line: []byte("old")},
 	)
 	s.must(s.archiver(nil, others).Once(t.Context(), true))
