@@ -2,9 +2,8 @@ package model
 
 import (
 	"fmt"
-	"hash/maphash"
-	"slices"
-	"strings"
+
+	"github.com/seed-56345083/reprise/internal/statespace"
 )
 
 // process says who does a step.
@@ -50,143 +49,26 @@ func (m *space) next(s *state, emit emitter) {
 }
 
 // result is what a search has found.
-type result struct {
-	states, steps, depth int
-	broken               string // the invariant; "": none
-	trace                []label
-}
-
-// search goes through all states, nearest first, and ends at the first step that breaks what must hold. If none does,
-// it looks for states from which no fair way leads to an end.
-type search struct {
-	m      *space
-	index  map[uint64]int32
-	states []state
-	from   []int32
-	seed   maphash.Seed
-}
+type result = statespace.Result[label]
 
 // run searches a space of at most limit states.
-func (m *space) run(limit int) result {
-	x := &search{m: m, index: map[uint64]int32{}, seed: maphash.MakeSeed()}
-	x.add(m.start(), -1)
-	var r result
-	fair := make([]int32, 0, 1<<16) // where fair steps lead to, state after state
-	ends := make([]int32, 0, 1<<16) // of each state's share of fair
-	last, width := 1, 0             // of the depth
-	for i := 0; i < len(x.states); i++ {
-		if i == last {
-			last, width = len(x.states), width+1
-		}
-		s := x.states[i]
-		m.next(&s, func(l label, n state) {
-			if r.broken != "" {
-				return
-			}
-			r.steps++
-			if why := m.broken(&s, &n); why != "" {
-				r.broken = why
-				way, at := x.trace(int32(i))
-				m.next(&at, func(l label, n state) { // the same step, under its own name
-					if len(r.trace) == 0 && m.broken(&at, &n) == why {
-						way = append(way, l)
-						r.trace = way
-					}
-				})
-				return
-			}
-			n.ordered()
-			if to := x.add(n, int32(i)); l.fair && to != int32(i) {
-				fair = append(fair, to)
-			}
-		})
-		ends = append(ends, int32(len(fair)))
-		if r.broken == "" && len(x.states) > limit {
-			r.broken = fmt.Sprintf("the space has more than %d states", limit)
-		}
-		if r.broken != "" {
-			r.states, r.depth = len(x.states), width+1
-			return r
-		}
-	}
-	r.states, r.depth = len(x.states), width
-	if stuck := x.stuck(fair, ends); stuck >= 0 && m.minds(stuckForEver) {
-		r.broken = stuckForEver
-		r.trace, _ = x.trace(stuck)
-	}
-	return r
+func (m *space) run(limit int) result { return statespace.Search[state, label](searched{m}, limit) }
+
+// searched is a space as the search sees it.
+type searched struct{ *space }
+
+func (m searched) Start() state { return m.start() }
+
+func (m searched) Next(s *state, emit func(label, bool, state)) {
+	m.next(s, func(l label, n state) { emit(l, l.fair, n) })
 }
 
-// add gives a state its number. States with the same hash stand one after the other.
-func (x *search) add(s state, from int32) int32 {
-	hash := maphash.Comparable(x.seed, s)
-	for ; ; hash++ {
-		i, ok := x.index[hash]
-		if !ok {
-			i = int32(len(x.states))
-			x.index[hash] = i
-			x.states = append(x.states, s)
-			x.from = append(x.from, from)
-			return i
-		}
-		if x.states[i] == s {
-			return i
-		}
-	}
-}
+// Form gives states that differ by the names of the workers one form.
+func (m searched) Form(s *state) { s.ordered() }
 
-// stuck returns the first state without a fair way to an end, or -1.
-func (x *search) stuck(fair, ends []int32) int32 {
-	good := make([]bool, len(x.states))
-	for i := range x.states {
-		good[i] = x.m.end(&x.states[i])
-	}
-	for changed := true; changed; {
-		changed = false
-		for i := len(good) - 1; i >= 0; i-- {
-			first := int32(0)
-			if i > 0 {
-				first = ends[i-1]
-			}
-			if !good[i] && slices.ContainsFunc(fair[first:ends[i]], func(to int32) bool { return good[to] }) {
-				good[i], changed = true, true
-			}
-		}
-	}
-	return int32(slices.Index(good, false))
-}
+func (m searched) Broken(before, after *state) string { return m.broken(before, after) }
 
-// trace goes the way to a state again, with each worker under its own name.
-func (x *search) trace(to int32) ([]label, state) {
-	var way []int32
-	for i := to; i > 0; i = x.from[i] {
-		way = append(way, i)
-	}
-	slices.Reverse(way)
-	s := x.states[0]
-	labels := make([]label, 0, len(way)+1)
-	for _, i := range way {
-		var step *label
-		var after state
-		x.m.next(&s, func(l label, n state) {
-			form := n
-			if form.ordered(); step == nil && form == x.states[i] {
-				step, after = &l, n
-			}
-		})
-		labels, s = append(labels, *step), after
-	}
-	return labels, s
-}
-
-func (r result) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, after %d steps", r.broken, len(r.trace))
-	for i, l := range r.trace {
-		fmt.Fprintf(&b, "\n%3d  %s", i+1, l)
-	}
-	return b.String()
-}
+func (m searched) End(s *state) bool { return m.end(s) || !m.minds(stuckForEver) }
 
 // What must hold. The search names the first that does not.
 const (
@@ -202,7 +84,7 @@ const (
 	openForRead  = "an object is open that readers take for counted"
 	notAccepted  = "an object is left out that nobody has accepted"
 	tagLeft      = "a tag is left when all is over"
-	stuckForEver = "no fair way leads to an end"
+	stuckForEver = statespace.Stuck
 )
 
 // broken says what a step breaks of that which must hold, "" for nothing.

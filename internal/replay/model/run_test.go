@@ -39,7 +39,7 @@ func (m *space) search(t *testing.T) result {
 	t.Helper()
 	started := time.Now()
 	r := m.run(limit)
-	t.Logf("%d states, %d steps, %d deep, %v", r.states, r.steps, r.depth, time.Since(started).Round(time.Millisecond))
+	t.Logf("%d states, %d steps, %d deep, %v", r.States, r.Steps, r.Depth, time.Since(started).Round(time.Millisecond))
 	return r
 }
 
@@ -86,7 +86,7 @@ func TestInterleavings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spareTime(t, c.long)
-			if r := c.m.search(t); r.broken != "" {
+			if r := c.m.search(t); r.Broken != "" {
 				t.Error(r)
 			}
 		})
@@ -140,7 +140,7 @@ func TestMutations(t *testing.T) {
 			m := c.m
 			m.rules ^= c.rule
 			r := m.search(t)
-			if r.broken != c.want {
+			if r.Broken != c.want {
 				t.Errorf("found %v, want %q", r, c.want)
 			} else if c.want != "" {
 				t.Log(r)
@@ -149,7 +149,7 @@ func TestMutations(t *testing.T) {
 				return
 			}
 			whole[c.m] = true
-			if r := c.m.search(t); r.broken != "" {
+			if r := c.m.search(t); r.Broken != "" {
 				t.Errorf("with the rule: %v", r)
 			}
 		})
