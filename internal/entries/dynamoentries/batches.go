@@ -289,7 +289,7 @@ func (e *Entries) Archived(ctx context.Context, batch string, ids []string, expi
 func (e *Entries) each(ctx context.Context, names []string, u *dynamo.Update, condition string) error {
 	expression := u.Expression()
 	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(e.atOnce)
 	for _, name := range names {
 		if inner.Err() != nil {
 			break

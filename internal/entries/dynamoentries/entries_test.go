@@ -18,10 +18,11 @@ import (
 	"github.com/seed-56345083/reprise/internal/realservers"
 )
 
-// TestMain makes the suite fit DynamoDB Local, which takes some milliseconds for a call: more tests wait at once, and the
-// model test, whose calls come one after the other, tries fewer histories. Flags of the command line win over both.
+// TestMain makes the suite fit DynamoDB Local, which takes some milliseconds for a call and carries out one write after the
+// other: the model test, whose calls come one after the other, tries fewer histories, and not more tests run at once than leave each call
+// enough of its time on a loaded machine (see open). Flags of the command line win over both.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"test.parallel": "8", "rapid.checks": "15"} {
+	for name, value := range map[string]string{"test.parallel": "4", "rapid.checks": "15"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
@@ -80,7 +81,7 @@ func open(tb testing.TB, s site, url string) (*dynamoledger.Ledger, *dynamoentri
 	if err != nil {
 		tb.Fatal(err)
 	}
-	e, err := dynamoentries.Open(dynamoentries.Options{Client: db, Streams: stream(tb, url), Ledger: l, Table: s.table})
+	e, err := dynamoentries.Open(dynamoentries.Options{Client: db, Streams: stream(tb, url), Ledger: l, Table: s.table, AtOnce: 4})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -19,9 +19,6 @@ import (
 	"github.com/seed-56345083/reprise/internal/entries"
 )
 
-// atOnce is how many single writes of one call are on their way.
-const atOnce = 32
-
 // Put puts new entries: conditional puts side by side. Of an id that comes twice the first counts, and the second was there.
 func (e *Entries) Put(ctx context.Context, list []entries.Entry) (there int, err error) {
 	if err := entries.CheckPut(list); err != nil {
@@ -30,7 +27,7 @@ func (e *Entries) Put(ctx context.Context, list []entries.Entry) (there int, err
 	var found atomic.Int64
 	seen := make(map[string]bool, len(list))
 	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(e.atOnce)
 	for _, entry := range list {
 		if inner.Err() != nil {
 			break

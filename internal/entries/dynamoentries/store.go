@@ -23,7 +23,11 @@ type Options struct {
 	Streams *dynamodbstreams.Client // of the same; only the feed needs it
 	Ledger  *dynamoledger.Ledger    // whose rows are counted, and whose protocols have the epochs
 	Table   string                  // of the incoming lines
+	AtOnce  int                     // single writes of one call that are on their way; 0: DefaultAtOnce
 }
+
+// DefaultAtOnce is how many single writes of one call are on their way where Options do not say.
+const DefaultAtOnce = 32
 
 // Entries is the incoming table. All its methods may be called by any number of goroutines at once.
 type Entries struct {
@@ -32,6 +36,7 @@ type Entries struct {
 	ledger  *dynamoledger.Ledger
 	tables  dynamoledger.Tables
 	table   string
+	atOnce  int
 
 	mu        sync.Mutex
 	arn       string              // of the stream; "": not yet asked for
@@ -44,15 +49,18 @@ var _ entries.Entries = (*Entries)(nil)
 // Open returns the entries in a table, without asking for it: [Ensure] makes it, [Look] looks at it. It holds nothing that
 // needs to be closed.
 func Open(o Options) (*Entries, error) {
-	if o.Client == nil || o.Ledger == nil || o.Table == "" {
-		return nil, errors.New("opening the incoming table: a client, the ledger or the table's name is missing")
+	if o.AtOnce == 0 {
+		o.AtOnce = DefaultAtOnce
+	}
+	if o.Client == nil || o.Ledger == nil || o.Table == "" || o.AtOnce < 0 {
+		return nil, errors.New("opening the incoming table: a client, the ledger or the table's name is missing, or writes at once are below 0")
 	}
 	t := o.Ledger.Tables()
 	if o.Table == t.Meta || o.Table == t.Cursors || o.Table == t.Stats {
 		return nil, fmt.Errorf("opening the incoming table: %s is a table of the ledger", o.Table)
 	}
 	return &Entries{
-		db: o.Client, streams: o.Streams, ledger: o.Ledger, tables: t, table: o.Table,
+		db: o.Client, streams: o.Streams, ledger: o.Ledger, tables: t, table: o.Table, atOnce: o.AtOnce,
 		iterators: map[string]iterator{}, ended: map[string]bool{},
 	}, nil
 }

@@ -169,6 +169,7 @@ func TestOpenRefused(t *testing.T) {
 		"no client":             {Ledger: l, Table: "x"},
 		"no ledger":             {Client: db, Table: "x"},
 		"no table":              {Client: db, Ledger: l},
+		"writes below 0":        {Client: db, Ledger: l, Table: "x", AtOnce: -1},
 		"a table of the ledger": {Client: db, Ledger: l, Table: s.ledger.Meta},
 	} {
 		_, err := dynamoentries.Open(o)
