@@ -247,12 +247,11 @@ func TestWhatTheFeedHasForgottenIsSwept(t *testing.T) {
 	s.add(ledger.Generation{Number: 1}, first())
 	lines := makeLines(300, 20)
 	list := s.put(lines[:100])
-	if err := s.consumer("a", s.l, s.e, once).Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	list = append(list, s.put(lines[100:])...)
-	l, e, written := watched(s.l, &trimmed{Entries: s.e, upTo: 200})
-	stop := s.start(s.consumer("b", l, e, nil))
+	l, e, written := watched(s.l, s.e)
+	feed := &trimmed{Entries: e}
+	stop := s.start(s.consumer("b", l, feed, nil))
+	until(t, written, "the first entries are counted", func() bool { return s.counted(list, 1) && s.position() == 100 })
+	feed.forget(func() { list = append(list, s.put(lines[100:])...) }, 200)
 	until(t, written, "all entries are counted", func() bool { return s.counted(list, 1) && s.position() == 300 })
 	stop()
 	s.wants(1, countFirst(lines))

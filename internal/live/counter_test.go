@@ -45,6 +45,22 @@ func TestManyCountersCountEachEntryOnceInEachGeneration(t *testing.T) {
 	s.marked(list, 1, 2)
 }
 
+func TestAnEntryThatComesTwiceInAListIsLeftOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(10, 2)
+	list := s.put(lines)
+	e := &refusing{Entries: s.e}
+	if err := s.counterOf(s.l, e).Count(t.Context(), protocol, slices.Concat(list, list, list[5:])); err != nil {
+		t.Fatal(err)
+	}
+	if e.n != 1 {
+		t.Errorf("%d transactions were tried, want 1", e.n)
+	}
+	s.wants(1, countFirst(lines))
+}
+
 func TestLinesThatAreNoRecords(t *testing.T) {
 	t.Parallel()
 	const good = `{"ts":"2018-03-24T17:00:00Z","host":"a","bytes":1}`

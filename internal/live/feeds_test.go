@@ -107,13 +107,24 @@ func (m *messy) Feed(ctx context.Context, shard, position string, limit int) (en
 	return r, nil
 }
 
-// trimmed is a feed that has forgotten what was put up to an entry.
+// trimmed is a feed that forgets what was put up to an entry.
 type trimmed struct {
 	entries.Entries
+	mu   sync.Mutex
 	upTo int64
 }
 
+// forget puts something that the feed has never shown.
+func (f *trimmed) forget(put func(), upTo int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	put()
+	f.upTo = upTo
+}
+
 func (f *trimmed) Feed(ctx context.Context, shard, position string, limit int) (entries.Records, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
 	case position == "":
 		position = strconv.FormatInt(f.upTo, 10)
