@@ -144,26 +144,36 @@ func Recovery(ctx context.Context, client *dynamodb.Client, table string) (bool,
 	return true, nil
 }
 
-// TimeToLive turns the expiry of items on where it is off.
+// TimeToLive turns the expiry of items on where it is off. Where another process does so at the same time, it is on.
 func TimeToLive(ctx context.Context, client *dynamodb.Client, table string) (bool, error) {
-	out, err := Call(ctx, client.DescribeTimeToLive, &dynamodb.DescribeTimeToLiveInput{TableName: &table})
-	if err != nil {
-		return false, fmt.Errorf("reading the time to live of table %s: %w", table, err)
-	}
-	if d := out.TimeToLiveDescription; d != nil {
-		on := d.TimeToLiveStatus == types.TimeToLiveStatusEnabled || d.TimeToLiveStatus == types.TimeToLiveStatusEnabling
-		if on && aws.ToString(d.AttributeName) == Expires {
-			return false, nil
-		}
-		if on {
-			return false, fmt.Errorf("table %s expires its items by %s, but needs %s", table, aws.ToString(d.AttributeName), Expires)
-		}
+	on, err := expiring(ctx, client, table)
+	if on || err != nil {
+		return false, err
 	}
 	_, err = Call(ctx, client.UpdateTimeToLive, &dynamodb.UpdateTimeToLiveInput{
 		TableName: &table, TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(Expires), Enabled: aws.Bool(true)},
 	})
 	if err != nil {
+		if on, _ := expiring(ctx, client, table); on {
+			return false, nil
+		}
 		return false, fmt.Errorf("turning the time to live of table %s on: %w", table, err)
+	}
+	return true, nil
+}
+
+// expiring reports whether items expire; by another attribute than Expires is an error.
+func expiring(ctx context.Context, client *dynamodb.Client, table string) (bool, error) {
+	out, err := Call(ctx, client.DescribeTimeToLive, &dynamodb.DescribeTimeToLiveInput{TableName: &table})
+	if err != nil {
+		return false, fmt.Errorf("reading the time to live of table %s: %w", table, err)
+	}
+	d := out.TimeToLiveDescription
+	if d == nil || d.TimeToLiveStatus != types.TimeToLiveStatusEnabled && d.TimeToLiveStatus != types.TimeToLiveStatusEnabling {
+		return false, nil
+	}
+	if name := aws.ToString(d.AttributeName); name != Expires {
+		return false, fmt.Errorf("table %s expires its items by %s, but needs %s", table, name, Expires)
 	}
 	return true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,6 +49,25 @@ func TestEnsure(t *testing.T) {
 	made, err = dynamoentries.Ensure(t.Context(), db, table, dynamoledger.EnsureOptions{})
 	must(t, err)
 	equal(t, "completed", made, []string{"time to live in table " + table})
+}
+
+// TestEnsureAtOnce: several processes that make the table at once all succeed.
+func TestEnsureAtOnce(t *testing.T) {
+	t.Parallel()
+	table := realservers.Unique(t, "incoming")
+	var all sync.WaitGroup
+	for range 6 {
+		db := database(t, "")
+		all.Go(func() {
+			if _, err := dynamoentries.Ensure(t.Context(), db, table, dynamoledger.EnsureOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for _, f := range dynamoentries.Look(t.Context(), database(t, ""), table) {
+		must(t, errors.Join(f.Err, f.Wrong))
+	}
 }
 
 // TestWrong: a table that is there is named with all that is wrong, and left as it is.
