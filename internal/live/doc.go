@@ -11,5 +11,14 @@
 // rows are one transaction ([entries.Counting]). A stale view of Meta is harmless, because the archiver lets no entry go that lacks a
 // generation.
 //
+// A [Consumer] reads the feed, sweeps and compacts, in as many processes as one likes:
+//
+//	c, err := live.NewConsumer(live.ConsumerOptions{Counter: counter, Owner: "host-1"})
+//	err = c.Run(ctx)                    // until ctx ends, or with Once until nothing is left
+//	behind, err := live.Lag(ctx, e)     // how far it is behind, from anywhere
+//
+// A handler of the stream passes over failures that wait ([Failure.Waits]): to be handed such an entry again brings nothing, and the sweeps
+// count it when its time has come.
+//
 // DESIGN.md beside this file tells the way of an entry, what goes wrong and what then, and why.
 package live
