@@ -264,12 +264,13 @@ func (s *pass) join(ctx context.Context) error {
 	}
 }
 
-// fits tells how many of those that are ready fit into the batch, and their bytes. One always fits into an empty batch.
+// fits tells how many of those that are ready fit into the batch and one transaction, and their bytes. One always fits into
+// an empty batch.
 func (s *pass) fits() (n int, bytes int64) {
 	room := s.o.MaxBytes - s.batch.Bytes
 	most := min(entries.MaxJoin, int(max(0, s.limits.entries-s.batch.Entries)))
 	for _, r := range s.ready[:min(len(s.ready), most)] {
-		if bytes+r.bytes > room && s.batch.Entries+int64(n) > 0 {
+		if bytes+r.bytes > room && s.batch.Entries+int64(n) > 0 || bytes+r.bytes > entries.MaxText && n > 0 {
 			break
 		}
 		n, bytes = n+1, bytes+r.bytes

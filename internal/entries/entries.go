@@ -32,7 +32,10 @@ var (
 const (
 	MaxItems = 100     // of Count: entries and rows together; of MergeLive: rows
 	MaxJoin  = 97      // entries of Join: the batch, the page and the epoch are items too
-	MaxBytes = 3 << 20 // of Count: lines are not part of it, states of rows are
+	MaxBytes = 3 << 20 // of Count: of rows
+	// MaxText is how many bytes the lines of the entries of one Count or Join should have together, where there is more than one
+	// entry: DynamoDB takes 4 MB of items, and does not say whether what an update leaves alone is part of that.
+	MaxText = 768 << 10
 	MaxRead  = 100     // ids of Read, keys of LiveRows
 	MaxPut   = 1000    // entries of Put
 )

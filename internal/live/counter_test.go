@@ -469,6 +469,9 @@ func TestGroupsAreFullAndWithinLimits(t *testing.T) {
 			if dice.IntN(50) == 0 {
 				m.size = maxRows / 2
 			}
+			if dice.IntN(50) == 0 {
+				m.text = entries.MaxText / 2
+			}
 			items += 1 + len(m.rows)
 			members = append(members, m)
 		}
@@ -478,15 +481,15 @@ func TestGroupsAreFullAndWithinLimits(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for _, g := range groups {
-			size := 0
+			size, text := 0, 0
 			for _, m := range g.members {
 				if seen[m.ID] {
 					t.Fatalf("member %s is in two groups", m.ID)
 				}
 				seen[m.ID] = true
-				size += m.size
+				size, text = size+m.size, text+m.text
 			}
-			if n := len(g.members) + len(g.keys()); len(g.members) == 0 || n > entries.MaxItems || size > maxRows {
+			if n := len(g.members) + len(g.keys()); len(g.members) == 0 || n > entries.MaxItems || size > maxRows || text > entries.MaxText {
 				t.Fatalf("a group of %d members has %d items and %d bytes", len(g.members), n, size)
 			}
 		}

@@ -37,7 +37,7 @@ func pack(g *generation, members []member) []group {
 	in := make([]int, len(numbers)) // the last group, from 1, that has a key
 	for len(left) > 0 {
 		full := group{generation: g}
-		number, size, items := len(groups)+1, 0, 0
+		number, size, text, items := len(groups)+1, 0, 0, 0
 		var rest []packing
 		for i, m := range left {
 			if items == entries.MaxItems || len(rest) == lookAhead {
@@ -50,14 +50,14 @@ func pack(g *generation, members []member) []group {
 					more++
 				}
 			}
-			if items > 0 && (items+more > entries.MaxItems || size+m.size > maxRows) {
+			if items > 0 && (items+more > entries.MaxItems || size+m.size > maxRows || text+m.text > entries.MaxText) {
 				rest = append(rest, m)
 				continue
 			}
 			for _, k := range m.keys {
 				in[k] = number
 			}
-			items, size = items+more, size+m.size
+			items, size, text = items+more, size+m.size, text+m.text
 			full.members = append(full.members, m.member)
 		}
 		groups, left = append(groups, full), rest

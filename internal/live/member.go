@@ -13,6 +13,7 @@ type member struct {
 	entries.Counted
 	rows []ledger.Row // without measures for people
 	size int          // of the rows in bytes
+	text int          // of the entry's line in bytes
 }
 
 // What a line's rows may have in bytes, so that they fit into items and a transaction with whatever else is in the rows.
@@ -61,7 +62,7 @@ const lineNumber = 1
 
 // member reads one entry's line. A line that does not parse, one that is no record, and one that is the replay's have no rows.
 func (t *tallies) member(e entries.Entry) member {
-	m := member{Counted: entries.Counted{ID: e.ID}}
+	m := member{Counted: entries.Counted{ID: e.ID}, text: len(e.Line)}
 	line := entries.OneLine(e.Line)
 	if t.before != nil {
 		outcome, _ := t.before.Line(lineNumber, line)

@@ -58,8 +58,8 @@ func (d *Driver) live(r ledger.Replay) (*LiveSide, error) {
 // openAtOnce is how many protocols one write opens: each is two records.
 const openAtOnce = ledger.MaxWrite / 2
 
-// OpenLive gives each of these protocols that was never seen its first generation, with the definition given: complete, serving,
-// counted live, and without a base. Those that exist stay as they are. Whoever counts or archives calls it first, so that
+// OpenLive gives each of these protocols that has no generation its first one, with the definition given: complete, serving,
+// counted live, and without a base. It was never seen, or its only replay was cancelled. Those that have one stay as they are. Whoever counts or archives calls it first, so that
 // nothing is archived that no generation counts. It may be called by any number of processes at once.
 func (d *Driver) OpenLive(ctx context.Context, protocols []ProtocolParams) error {
 	for _, p := range protocols {
@@ -77,7 +77,7 @@ func (d *Driver) OpenLive(ctx context.Context, protocols []ProtocolParams) error
 
 func (d *Driver) openLive(ctx context.Context, protocols []ProtocolParams) error {
 	for {
-		w, err := d.neverSeen(ctx, protocols)
+		w, err := d.withoutGeneration(ctx, protocols)
 		if err != nil || len(w.Protocols) == 0 {
 			return err
 		}
@@ -90,7 +90,7 @@ func (d *Driver) openLive(ctx context.Context, protocols []ProtocolParams) error
 		}
 		if !errors.Is(wrote, ledger.ErrConflict) {
 			// The reply may be lost: what counts is whether they are there.
-			if w, err := d.neverSeen(ctx, protocols); err == nil && len(w.Protocols) == 0 {
+			if w, err := d.withoutGeneration(ctx, protocols); err == nil && len(w.Protocols) == 0 {
 				return nil
 			}
 			return fmt.Errorf("opening the first generations: %w", wrote)
@@ -101,8 +101,8 @@ func (d *Driver) openLive(ctx context.Context, protocols []ProtocolParams) error
 	}
 }
 
-// neverSeen makes the first records of the protocols that have none.
-func (d *Driver) neverSeen(ctx context.Context, protocols []ProtocolParams) (ledger.Writes, error) {
+// withoutGeneration makes the records of the first generations of the protocols that have none.
+func (d *Driver) withoutGeneration(ctx context.Context, protocols []ProtocolParams) (ledger.Writes, error) {
 	var w ledger.Writes
 	for _, part := range protocols {
 		name := part.Definition.Protocol
@@ -110,13 +110,14 @@ func (d *Driver) neverSeen(ctx context.Context, protocols []ProtocolParams) (led
 		if err != nil {
 			return w, fmt.Errorf("reading protocol %s: %w", name, err)
 		}
-		if p.Version > 0 {
+		if len(p.Gens) > 0 {
 			continue
 		}
-		p.Epoch, p.Gens, p.Complete, p.Serving = 1, []int64{1}, 1, 1
+		p.Epoch++ // an epoch is never used twice, not even that of a replay that was cancelled
+		p.Gens, p.Complete, p.Serving = []int64{p.Epoch}, p.Epoch, p.Epoch
 		w.Protocols = append(w.Protocols, p)
 		w.Generations = append(w.Generations, ledger.Generation{
-			Protocol: name, Number: 1, Definition: part.Definition.Encode(), Hash: part.Definition.Hash(), Created: time.Now().UTC(),
+			Protocol: name, Number: p.Epoch, Definition: part.Definition.Encode(), Hash: part.Definition.Hash(), Created: time.Now().UTC(),
 		})
 	}
 	return w, nil

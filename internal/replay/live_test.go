@@ -103,6 +103,25 @@ func TestOpenLiveMany(t *testing.T) {
 	}
 }
 
+// TestOpenLiveAfterCancel: a protocol whose only replay was cancelled counts live as one that was never seen, under a number of
+// its own.
+func TestOpenLiveAfterCancel(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	l.put("logs/dns/old.log", "old")
+	bare := l.driver("bare", nil)
+	r := l.start(bare, params("dns"))
+	if _, err := bare.Cancel(context.Background(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.opened("dns")
+	l.opened("dns") // changes nothing
+	p := l.protocol("dns")
+	if p.Epoch != 2 || !slices.Equal(p.Gens, []int64{2}) || p.Serving != 2 || p.Complete != 2 {
+		t.Errorf("protocol %+v", p)
+	}
+}
+
 // TestLiveReplay replays a protocol whose entries are in every state that there is, and keep coming: each line counts once
 // in both generations.
 func TestLiveReplay(t *testing.T) {
