@@ -140,7 +140,7 @@ type PlacedRow struct {
 // Join adds a page of entries to a batch.
 type Join struct {
 	Batch   Batch // as it was read: ID, Protocol, Epoch, Pages, Entries, Bytes
-	Gens    []int64
+	Gens    []int64 // that the protocol counts live, as read together with the batch's epoch: under an older view an entry is lost
 	Members []Member
 	Bytes   int64 // of the members' lines with newlines
 }
