@@ -137,7 +137,7 @@ func soakTable(rows map[string]*soakRow, columns string, values func(*soakRow) [
 		}
 		t.rows = append(t.rows, row)
 	}
-	slices.SortFunc(t.rows, func(a, b []string) int { return slices.Compare(a, b) })
+	slices.SortFunc(t.rows, slices.Compare)
 	return t
 }
 

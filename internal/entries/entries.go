@@ -36,8 +36,8 @@ const (
 	// MaxText is how many bytes the lines of the entries of one Count or Join should have together, where there is more than one
 	// entry: DynamoDB takes 4 MB of items, and does not say whether what an update leaves alone is part of that.
 	MaxText = 768 << 10
-	MaxRead  = 100     // ids of Read, keys of LiveRows
-	MaxPut   = 1000    // entries of Put
+	MaxRead = 100  // ids of Read, keys of LiveRows
+	MaxPut  = 1000 // entries of Put
 )
 
 // Entries is the whole of it. All methods may be called by any number of goroutines and processes at once; each remote
@@ -139,7 +139,7 @@ type PlacedRow struct {
 
 // Join adds a page of entries to a batch.
 type Join struct {
-	Batch   Batch // as it was read: ID, Protocol, Epoch, Pages, Entries, Bytes
+	Batch   Batch   // as it was read: ID, Protocol, Epoch, Pages, Entries, Bytes
 	Gens    []int64 // that the protocol counts live, as read together with the batch's epoch: under an older view an entry is lost
 	Members []Member
 	Bytes   int64 // of the members' lines with newlines
@@ -148,7 +148,8 @@ type Join struct {
 // Batches is how entries leave for the archive.
 type Batches interface {
 	// OpenBatch stores a new batch, OPEN and empty whatever b says, if the protocol's epoch is the batch's: ErrEpoch
-	// otherwise. Opening it again changes nothing.
+	// otherwise. Opening it again changes nothing while it is there. One that was done and removed would be open again, so
+	// nobody takes an id twice, not even after an unclear answer.
 	OpenBatch(ctx context.Context, b Batch) error
 	// Join is one transaction: the protocol still has the batch's epoch (ErrEpoch), the batch is OPEN and has as many pages as
 	// the one given (ErrClosed), and each member is Processed, in no batch, and counted in all of Gens (ErrStale); then all
