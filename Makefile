@@ -5,12 +5,12 @@ SHELL       := /bin/bash -o pipefail
 BIN         := bin
 GO          ?= go
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS     := -s -w -X main.version=$(VERSION)
+LDFLAGS     := -s -w -X github.com/seed-56345083/reprise/cmd.version=$(VERSION)
 LINT        := $(BIN)/golangci-lint
 LINT_VERSION := v2.15.0
 # Packages that the race detector runs over. End-to-end tests start processes of their own, and have a step; so has the
 # certificate of all crash points, whose thousands of runs go over the same code one step at a time.
-RACE_PACKAGES = $$($(GO) list ./... | grep -Ev '/internal/(e2e|crashpoints)$$')
+RACE_PACKAGES = $$($(GO) list ./... | grep -Ev '/(internal/(e2e|crashpoints)|cmd/reprise-syslog)$$')
 # SQLite is C made into Go: checking its pointers, as -race does, finds nothing and takes most of the time.
 RACE_FLAGS  = -race -gcflags='modernc.org/...=-d=checkptr=0'
 FUZZTIME    ?= 30s
@@ -40,7 +40,7 @@ certificate: ## cut every transition of a replay at every call, and print the ta
 
 .PHONY: e2e
 e2e: ## run the end-to-end tests: the built program, several processes, kill -9
-	$(GO) test -count=1 -timeout 15m ./internal/e2e/...
+	$(GO) test -count=1 -timeout 15m ./internal/e2e/... ./cmd/reprise-syslog
 
 .PHONY: servers
 servers: ## install the servers that the AWS tests run against into bin/servers

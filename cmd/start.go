@@ -1,4 +1,4 @@
-package main
+package cmd
 
 import (
 	"errors"
@@ -64,7 +64,7 @@ func (c *startCommand) Run(e *environment) error {
 		}
 		return c.printDryRun(e, dry)
 	}
-	if err := a.CheckStart(c.Protocol, change); err != nil { // before anything is done
+	if err := a.CheckStart(e, c.Protocol, change); err != nil { // before anything is done
 		return err
 	}
 	if err := c.archive(e, a); err != nil {

@@ -1,4 +1,4 @@
-package main
+package cmd
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
 )
 
@@ -67,6 +68,12 @@ func appendLive(t table.Writer, s *replay.StatusLive) {
 	}
 }
 
+// counts says of each rule which lines of the archive count.
+var counts = map[string]string{
+	ledger.RuleAll:    "every line counts, whatever its time",
+	ledger.RuleCutoff: "lines up to the cutoff count",
+}
+
 func (e *environment) printStatus(s replay.Status) {
 	t := e.newTable("replay", s.Replay)
 	row := func(name, format string, args ...any) { t.AppendRow([]any{name, fmt.Sprintf(format, args...)}) }
@@ -106,7 +113,7 @@ func (e *environment) printStatus(s replay.Status) {
 		row("fold", "number %d: %d of %d parts", s.Fold.Number, s.Fold.Finished, s.Fold.Parts)
 	}
 	for _, p := range s.Protocols {
-		row(p.Protocol, "generation %d, %d objects, %d lines counted, rule: %s", p.Generation, p.Objects, p.Counted, p.Rule)
+		row(p.Protocol, "generation %d, %d objects, %d lines counted; %s", p.Generation, p.Objects, p.Counted, counts[p.Rule])
 	}
 	row("queue", "%d visible, %d in flight, %d delayed; %d dead letters", s.Queue.Visible, s.Queue.InFlight, s.Queue.Delayed, s.DeadLetters)
 	if s.Live != nil {

@@ -1,9 +1,9 @@
-package main
+package cmd
 
 import "go.uber.org/zap/zapcore"
 
 type runCommand struct {
-	Once bool `help:"End when no replay can go on: exit code 0 when all are over, 3 when one is held back."`
+	Once bool `help:"End when no replay can go on, and with a live side when what is there is counted and archived as archive --once does: exit code 0 when all are over, 3 when one is held back."`
 }
 
 // Run runs all roles in this process.

@@ -1,4 +1,4 @@
-package main
+package cmd
 
 import (
 	"fmt"
@@ -39,7 +39,7 @@ func (c *listCommand) Run(e *environment) error {
 	}
 	t := e.newTable("protocol", "serving", "building", "previous", "cutoff", "replay")
 	for _, p := range protocols {
-		t.AppendRow([]any{p.Name, number(p.Serving), number(p.Building), number(p.Previous), p.Cutoff.Format(time.RFC3339), p.Replay})
+		t.AppendRow([]any{p.Name, number(p.Serving), number(p.Building), number(p.Previous), instant(p.Cutoff), p.Replay})
 	}
 	t.Render()
 	fmt.Fprintln(e.out)
@@ -53,6 +53,14 @@ func (c *listCommand) Run(e *environment) error {
 	}
 	t.Render()
 	return nil
+}
+
+// instant prints a time, or nothing where there is none: a protocol that is only counted live has no cutoff.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }
 
 // number prints a generation, or nothing where there is none.
