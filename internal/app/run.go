@@ -111,13 +111,13 @@ func (a *App) Start(ctx context.Context, protocols []string, change func(*replay
 	return r.ID, err
 }
 
-// CheckStart refuses what Start refuses whatever the ledger and the archive hold.
-func (a *App) CheckStart(protocols []string, change func(*replay.StartParams)) error {
+// CheckStart refuses what Start would refuse now whatever the archive holds, and changes nothing.
+func (a *App) CheckStart(ctx context.Context, protocols []string, change func(*replay.StartParams)) error {
 	p, err := a.startParams(protocols, change)
 	if err != nil {
 		return err
 	}
-	return a.driver.Check(p)
+	return a.driver.Check(ctx, p)
 }
 
 // DryRun says what Start would do.

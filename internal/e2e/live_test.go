@@ -26,9 +26,15 @@ func TestLive(t *testing.T) {
 	s.archived(len(counts.all))
 	counts.compare(s)
 
+	if list := s.must("list"); strings.Contains(list, "0001") {
+		t.Errorf("the list has a cutoff where there is none:\n%s", list)
+	}
 	id := s.start()
 	counts.ingest(s, 300) // counted live, in both generations
 	s.must("live", "--once")
+	s.call(call{"start", exit(failed), nil, []string{"is being replayed", id}})
+	s.archived(len(counts.all)) // nothing for a start that is refused
+	s.call(call{"status", exit(done), []string{"every line counts, whatever its time"}, nil})
 	counts.compare(s)
 	s.must("run", "--once")
 	if st := s.status(); st.Replay != id || st.State != "FINISHED" {

@@ -98,7 +98,7 @@ func statistics(d stats.Definition) []string {
 func hint(p ledger.Protocol) string {
 	switch {
 	case p.Version == 0:
-		return "; it has never been replayed (reprise list names those that have)"
+		return "; it has never been replayed or counted live (reprise list names those that have)"
 	case p.Building != 0:
 		return fmt.Sprintf("; generation %d is being built by %s", p.Building, p.Replay)
 	default:

@@ -73,7 +73,7 @@ func (d *Driver) change(ctx context.Context, names []string, change func(*ledger
 		for i := range w.Protocols {
 			p := &w.Protocols[i]
 			if p.Version == 0 {
-				return nil, fmt.Errorf("%w: protocol %s has never been replayed (reprise list names those that have)", ErrUnknown, p.Name)
+				return nil, fmt.Errorf("%w: protocol %s has never been replayed or counted live (reprise list names those that have)", ErrUnknown, p.Name)
 			}
 			if err := change(p); err != nil {
 				return nil, err

@@ -110,10 +110,23 @@ func (d *Driver) taken(ctx context.Context, w ledger.Writes) error {
 // maxProtocols is how many a replay may have: each is two records of the transaction that opens it, itself is one.
 const maxProtocols = (ledger.MaxWrite - 1) / 2
 
-// Check refuses what Start refuses whatever the ledger and the archive hold.
-func (d *Driver) Check(p StartParams) error {
-	_, err := d.check(p)
-	return err
+// Check refuses what Start would refuse now whatever the archive holds: what no state of the ledger could make right, and
+// with ErrBusy a protocol that is being replayed. It writes nothing.
+func (d *Driver) Check(ctx context.Context, p StartParams) error {
+	if _, err := d.check(p); err != nil {
+		return err
+	}
+	for _, part := range p.Protocols {
+		name := part.Definition.Protocol
+		protocol, err := d.o.Ledger.Protocol(ctx, name)
+		if err != nil {
+			return fmt.Errorf("reading protocol %s: %w", name, err)
+		}
+		if protocol.Replay != "" {
+			return busy(protocol)
+		}
+	}
+	return nil
 }
 
 // check is StartParams.check, and tells whether the replay is to fill side generations: it is of a part of the archive,
