@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"github.com/seed-56345083/reprise/internal/entries"
 )
 
 // Sweep counts what the index shows of a protocol's entries in every generation that lacks it. nil: every entry that the index
-// showed is counted in all generations that the protocol counted live when Sweep began and still does, or is in a batch, or gone.
+// showed is counted in all generations that the protocol counted live when Sweep began and still does, or is in a batch, or gone, or
+// of another protocol (a producer's mistake).
 // The error is a *CountError, a failure to read, or ErrNoGeneration; what can be counted is, all the same.
 func (c *Counter) Sweep(ctx context.Context, protocol string) error {
 	_, err := c.sweep(ctx, protocol, everything)
@@ -93,12 +96,16 @@ func (s *sweep) look(ctx context.Context, ids []string) error {
 	if err != nil {
 		return fmt.Errorf("sweeping %s: %w", s.protocol, err)
 	}
-	var need []entries.Entry
+	var need, misfiled []entries.Entry
 	for _, e := range read {
-		if s.lacks(e) {
+		switch {
+		case e.Protocol != s.protocol:
+			misfiled = append(misfiled, e)
+		case s.lacks(e):
 			need = append(need, e)
 		}
 	}
+	s.elsewhere(ctx, misfiled)
 	if len(need) == 0 {
 		return ctx.Err()
 	}
@@ -116,6 +123,16 @@ func (s *sweep) look(ctx context.Context, ids []string) error {
 		return fmt.Errorf("sweeping %s: %w", s.protocol, &s.err)
 	}
 	return nil
+}
+
+// elsewhere counts entries that bear this protocol's todo and are another's: no other sweep sees them, and counting them puts their todo
+// right. Those that nobody can count are no reason to say that this protocol is not swept.
+func (s *sweep) elsewhere(ctx context.Context, misfiled []entries.Entry) {
+	failures := s.c.CountEach(ctx, misfiled)
+	if len(failures) > 0 && ctx.Err() == nil && s.c.often.may("misfiled "+s.protocol) {
+		s.c.o.Log.Warn("entries bear the todo of another protocol than their own, and cannot be counted", zap.String("todo_of", s.protocol),
+			zap.Int("entries", len(failures)), zap.String("first", failures[0].ID), zap.Error(failures[0].Err))
+	}
 }
 
 func (s *sweep) lacks(e entries.Entry) bool {
