@@ -181,3 +181,31 @@ func until(t *testing.T, written <-chan struct{}, what string, holds func() bool
 		}
 	}
 }
+
+// gone is a feed of which the shard that is read is no more: its table was made anew, or it is a day old.
+type gone struct {
+	entries.Entries
+	reads  int
+	enough func()
+}
+
+func (g *gone) Feed(context.Context, string, string, int) (entries.Records, error) {
+	if g.reads++; g.reads == 3 {
+		g.enough()
+	}
+	return entries.Records{}, fmt.Errorf("reading the feed: %w", entries.ErrTrimmed)
+}
+
+func TestAShardThatIsGoneIsLetGo(t *testing.T) {
+	t.Parallel()
+	for _, once := range []bool{false, true} {
+		s := newSite(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		feed := &gone{Entries: s.e, enough: cancel}
+		if err := s.consumer("a", s.l, feed, nil).read(ctx, "entries", once); err != nil || ctx.Err() != nil {
+			t.Errorf("once %v: it was read %d times, %v: whoever reads it reads no other", once, feed.reads, err)
+		}
+		cancel()
+		s.free(leaseOf("entries"))
+	}
+}

@@ -40,6 +40,9 @@ func (r *reader) run(ctx context.Context) error {
 			r.at.Position = ""
 			signal(r.c.trimmed)
 			continue
+		case errors.Is(err, entries.ErrTrimmed): // the shard is gone, of a table or a stream that was made anew; if it is not, it is found again
+			r.c.o.Log.Warn("the feed has nothing left of a shard: sweeps look for what was in it", zap.String("shard", r.at.Shard), zap.Error(err))
+			return nil
 		default:
 			if failures++; failures == 1 {
 				failing = time.Now()
