@@ -34,7 +34,7 @@ import (
 // version is set by the linker: -X github.com/seed-56345083/reprise/cmd.version=v1.2.3.
 var version = "devel"
 
-// Exit codes (DESIGN section 12).
+// Exit codes, as README.md has them.
 const (
 	exitDone   = 0
 	exitFailed = 1

@@ -289,7 +289,7 @@ func (c *chunk) lostReceipt(ctx context.Context) bool {
 }
 
 // commit writes a commit until its outcome is known. After an error that leaves it open, the cursor tells: our epoch at
-// the position that we wrote means that it happened (DESIGN section 6).
+// the position that we wrote means that it happened.
 func (w *Worker) commit(ctx context.Context, c ledger.Commit) error {
 	for attempt := 1; ; attempt++ {
 		err := w.o.Ledger.Commit(ctx, c)

@@ -222,7 +222,7 @@ func (j *job) redrive(ctx context.Context) error {
 	if j.task.Fold {
 		return errOldFold // a fold that failed is replaced by the watcher, never taken up again
 	}
-	// A fold that left this object out must not see it come back (section 6). The replay is read afresh, after the cursor:
+	// A fold that left this object out must not see it come back. The replay is read afresh, after the cursor:
 	// a fold that begins later raises the cursor's epoch before its parts look, and fences this off.
 	replay, err := j.w.replays.get(ctx, j.task.Replay, true)
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-56345083/reprise/queue"
 )
 
-// Verdict is what becomes of a message and of the cursor that it names (DESIGN section 5).
+// Verdict is what becomes of a message and of the cursor that it names (DESIGN.md, "What goes wrong, and what then").
 type Verdict uint8
 
 // The verdicts.

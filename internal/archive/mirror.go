@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The tags by which an object shows where its replay stands (DESIGN section 4). They are a mirror for people and
+// The tags by which an object shows where its replay stands. They are a mirror for people and
 // tools that look at the archive; nothing is decided by them.
 const (
 	TagReplay      = "REPLAY"       // PENDING, PROCESSING, FINISHED or FAILED

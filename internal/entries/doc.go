@@ -1,7 +1,7 @@
 // Package entries is the contract of the incoming table: the lines that producers put there, the feed of new ones, how
 // each is counted live in every generation there is, and the batches in which it moves to the archive.
 //
-// Two rules carry the exactly-once of the live side, and each is the condition of a write (DESIGN section 7):
+// Two rules carry the exactly-once of the live side, and each is the condition of a write (internal/live/DESIGN.md):
 //
 //   - An entry counts in a generation in one transaction with its mark: [Counting.Count] writes the rows and adds the
 //     generation to the entry's Gens, if the entry lacks it and is in no batch.

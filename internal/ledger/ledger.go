@@ -99,7 +99,7 @@ type Claims interface {
 	// now, with its partial. Otherwise the error says why and the cursor returned with it is as it stands: ErrOwned,
 	// ErrFinished, ErrFailed, ErrNotFound.
 	Claim(ctx context.Context, c Claim) (Cursor, error)
-	// Commit is the one write by which lines are counted (DESIGN section 6): if Epoch is the cursor's, and Line is
+	// Commit is the one write by which lines are counted: if Epoch is the cursor's, and Line is
 	// From, and it is PROCESSING, then everything in c replaces what the cursor had, NoProgress is 0 where To > From
 	// or the cursor is FINISHED, and the owner goes unless State is PROCESSING. Otherwise ErrFenced, and nothing has
 	// changed; so also when a commit that succeeded is repeated and moved the line or let the cursor go. Everything is

@@ -37,7 +37,7 @@ type Generation struct {
 // State is of a replay or of a cursor.
 type State string
 
-// The states of a replay (DESIGN section 2).
+// The states of a replay; internal/replay/DESIGN.md has the steps between them.
 const (
 	Starting  State = "STARTING"  // opened; the archive is being listed
 	Running   State = "RUNNING"   // everything is listed and enqueued, but for what a second listing may find
