@@ -43,6 +43,7 @@ var sentinels = map[string]struct {
 	"archive.ErrCold":        {err: archive.ErrCold, want: Poison},
 	"archive.ErrCorrupt":     {err: archive.ErrCorrupt, want: Poison},
 	"archive.ErrTooManyTags": {err: archive.ErrTooManyTags, want: Retry, unused: true},
+	"archive.ErrExists":      {err: archive.ErrExists, want: Retry, unused: true},
 	"archive.ErrThrottled":   {err: archive.ErrThrottled, want: Wait},
 	"stats.ErrVersion":       {err: stats.ErrVersion, want: Wait},
 	"stats.ErrBlob":          {err: stats.ErrBlob, want: Poison},
