@@ -204,7 +204,7 @@ func (l *LiveSide) uncounted(ctx context.Context, part ledger.ReplayProtocol) (n
 	look := func() error {
 		found, err := l.Entries.Read(ctx, ids)
 		for _, e := range found {
-			if e.Batch == "" && !slices.Contains(e.Gens, part.Generation) {
+			if e.Protocol == part.Name && e.Batch == "" && !slices.Contains(e.Gens, part.Generation) {
 				n++
 			}
 		}

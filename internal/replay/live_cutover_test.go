@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -104,6 +105,20 @@ func TestContinueDrains(t *testing.T) {
 	}
 }
 
+// misfiled shows an entry in the index of every protocol.
+type misfiled struct {
+	entries.Entries
+	id string
+}
+
+func (m misfiled) Unfinished(ctx context.Context, protocol string) iter.Seq2[entries.Unfinished, error] {
+	return func(yield func(entries.Unfinished, error) bool) {
+		if yield(entries.Unfinished{ID: m.id}, nil) {
+			m.Entries.Unfinished(ctx, protocol)(yield)
+		}
+	}
+}
+
 // TestSweepHolds: readers stay where they are while entries cannot be counted to the last.
 func TestSweepHolds(t *testing.T) {
 	t.Parallel()
@@ -114,7 +129,9 @@ func TestSweepHolds(t *testing.T) {
 	l.write(l.batch("dns", ids...).ID)
 	var broken atomic.Bool
 	broken.Store(true)
+	astray := l.arrive("ssl", "astray")
 	watcher := l.beside("watcher", nil, func(o *replay.Options) {
+		o.Live.Entries = misfiled{o.Live.Entries, astray[0]}
 		o.Live.Sweep = func(ctx context.Context, protocol string) error {
 			if broken.Load() {
 				return errCut
