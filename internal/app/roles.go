@@ -135,7 +135,7 @@ func needsOfSide() []need {
 		{part: partWork, action: sqsqueue.ActionAttributes, roles: both},
 		{part: partDead, action: sqsqueue.ActionURL, roles: both},
 		{part: partArchive, action: "s3:PutObject", roles: archiving},
-		{part: partArchive, action: "s3:GetObject", roles: []Role{RoleArchive}}, // S3 asks for it to try s3:PutObject without a write (If-Match)
+		{part: partArchive, action: "s3:GetObject", roles: []Role{RoleWatch, RoleArchive}}, // compares an object that is there; S3 asks for it with If-Match too
 		{part: partMeta, action: dynamo.ActionGet, roles: both},
 		{part: partMeta, action: dynamo.ActionQuery, roles: live},
 		{part: partMeta, action: dynamo.ActionPut, roles: both},

@@ -45,6 +45,20 @@ func TestNeedsInDocs(t *testing.T) {
 	}
 }
 
+// TestWhoArchivesMayCompare: a batch whose object is there already is written by whoever finds the same lines in it.
+func TestWhoArchivesMayCompare(t *testing.T) {
+	t.Parallel()
+	writers := rolesOf(partArchive, "s3:PutObject", Roles(), true)
+	if len(writers) == 0 {
+		t.Error("nobody writes")
+	}
+	for _, role := range writers {
+		if !Needed(role, string(partArchive), "s3:GetObject", true) {
+			t.Errorf("%s writes objects and may not read them", role)
+		}
+	}
+}
+
 // Needed reports whether a role is said to need a permission, with or without a live side.
 func Needed(r Role, p, action string, side bool) bool {
 	return len(rolesOf(part(p), action, []Role{r}, side)) > 0
