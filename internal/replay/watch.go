@@ -15,8 +15,9 @@ import (
 // dead-letter queue. Any number of processes may watch; leases let one at a time do each thing.
 func (d *Driver) Watch(ctx context.Context) error {
 	said := time.Now()
+	var told trouble
 	for {
-		if err := d.Look(ctx); err != nil && ctx.Err() == nil {
+		if err := d.Look(ctx); ctx.Err() == nil && told.news(err) {
 			d.o.Log.Warn("watching", zap.Error(err))
 		}
 		if time.Since(said) >= time.Minute {
@@ -31,6 +32,26 @@ func (d *Driver) Watch(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// trouble is what a log was told last, and when.
+type trouble struct {
+	text string
+	at   time.Time
+}
+
+// news reports whether an error is to be told: where it is another one than before, or has lasted for a minute since. What
+// needs somebody's hand would otherwise be a line of the log at every look. No error ends the trouble.
+func (t *trouble) news(err error) bool {
+	if err == nil {
+		*t = trouble{}
+		return false
+	}
+	if text := err.Error(); text != t.text || time.Since(t.at) >= time.Minute {
+		*t = trouble{text, time.Now()}
+		return true
+	}
+	return false
 }
 
 // Hasten makes Watch look again after at most that time. It is for a process that waits for its replays to be over; call

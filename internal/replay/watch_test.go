@@ -3,10 +3,15 @@ package replay_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
@@ -82,6 +87,41 @@ func TestWatchLoop(t *testing.T) {
 		t.Errorf("Watch = %v, want nil after its context", err)
 	}
 	s.wantRows("dns", 0, map[string]int{"a": 1})
+}
+
+// TestWatchLog has looks fail for one reason, and then for another: each is told, and not again at every look.
+func TestWatchLog(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	reasons := []error{errors.New("no such table"), errors.New("no permission")}
+	const each = 50
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	looks := 0
+	tap := &tap{hook: func(c call) error {
+		if c.name != "Replays" || c.after {
+			return nil
+		}
+		if looks++; looks == each*len(reasons) {
+			stop()
+		}
+		return reasons[(looks-1)/each%len(reasons)]
+	}}
+	core, logs := observer.New(zap.WarnLevel)
+	if err := s.driver("watcher", tap, func(o *replay.Options) { o.Log = zap.New(core) }).Watch(ctx); err != nil {
+		t.Error(err)
+	}
+	for _, reason := range reasons {
+		told := 0
+		for _, line := range logs.FilterMessage("watching").All() {
+			if strings.Contains(fmt.Sprint(line.ContextMap()["error"]), reason.Error()) {
+				told++
+			}
+		}
+		if told == 0 || told >= each-1 {
+			t.Errorf("%q was told %d times in %d looks", reason, told, each)
+		}
+	}
 }
 
 // TestChain runs three replays of one protocol: the generation before stays, the one before that is purged, and
