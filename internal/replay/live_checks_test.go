@@ -80,6 +80,8 @@ func TestStatusLive(t *testing.T) {
 		{Shard: "2", Position: "9", At: now, Behind: now.Add(-time.Hour)},
 		{Shard: "3", Position: "9", At: now.Add(-time.Minute), Behind: now.Add(-time.Minute)},
 		{Shard: "4", Position: "9", At: now.Add(-time.Minute), Behind: now.Add(-2 * time.Hour), Closed: true},
+		// Nobody came back to this one before the stream had forgotten it.
+		{Shard: "5", Position: "9", At: now.Add(-50 * time.Hour), Behind: now.Add(-51 * time.Hour)},
 	} {
 		if err := l.entries.SaveCheckpoint(ctx, c); err != nil {
 			t.Fatal(err)

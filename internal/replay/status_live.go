@@ -25,6 +25,10 @@ type StatusLiveProtocol struct {
 	OlderBatches int `json:"older_batches"` // begun before the start, and not archived yet
 }
 
+// forgotten is when nothing is left of a shard that nobody reads, while others are read: a shard takes records for some four hours, and a
+// stream remembers each for 24.
+const forgotten = 30 * time.Hour
+
 // backlogLimit bounds what one status counts of a protocol's backlog.
 const backlogLimit = 100_000
 
@@ -51,6 +55,11 @@ func (d *Driver) StatusLive(ctx context.Context, protocols []ledger.ReplayProtoc
 	for _, c := range checkpoints {
 		if c.At.After(s.Read) {
 			s.Read = c.At
+		}
+	}
+	for _, c := range checkpoints {
+		if s.Read.Sub(c.At) > forgotten {
+			continue // nothing of it waits any more: what was not read, sweeps have found
 		}
 		lag := 0.0
 		if !c.Closed && !c.Behind.IsZero() {
