@@ -20,7 +20,7 @@ BENCHTIME   ?= 1s
 
 .PHONY: help
 help: ## show the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/reprise, static
@@ -65,7 +65,15 @@ fuzz: ## fuzz every target for FUZZTIME each
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 .PHONY: bench
-bench: ## run the benchmarks
+bench: build ## measure the whole program, beside DuckDB; RUNS times each
+	$(GO) run ./bench
+
+.PHONY: bench-scaling
+bench-scaling: build ## measure it with more and more processes, objects and rows
+	$(GO) run ./bench scaling
+
+.PHONY: bench-go
+bench-go: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 .PHONY: cover
