@@ -112,8 +112,12 @@ func (e *environment) printStatus(s replay.Status) {
 	if s.Fold.Number > 0 {
 		row("fold", "number %d: %d of %d parts", s.Fold.Number, s.Fold.Finished, s.Fold.Parts)
 	}
+	generation := "generation"
+	if s.Side {
+		generation = "side generation"
+	}
 	for _, p := range s.Protocols {
-		row(p.Protocol, "generation %d, %d objects, %d lines counted; %s", p.Generation, p.Objects, p.Counted, counts[p.Rule])
+		row(p.Protocol, "%s %d, %d objects, %d lines counted; %s", generation, p.Generation, p.Objects, p.Counted, counts[p.Rule])
 	}
 	row("queue", "%d visible, %d in flight, %d delayed; %d dead letters", s.Queue.Visible, s.Queue.InFlight, s.Queue.Delayed, s.DeadLetters)
 	if s.Live != nil {

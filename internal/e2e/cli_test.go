@@ -168,7 +168,7 @@ func TestFinished(t *testing.T) {
 	golden(t, s.must("stats", "shop", "orders"), "@stats.txt")
 	golden(t, s.must("objects"), "FINISHED             8  logs/shop/1.log  (1 rejected, such as line 6: json: a string is not closed)\n")
 	for _, c := range []call{
-		{"status", exit(done), []string{id, "FINISHED", "7 read: 5 counted, 1 after the cutoff, 1 rejected, 1 blank", "1 finished"}, nil},
+		{"status", exit(done), []string{id, "FINISHED", "7 read: 5 counted, 1 after the cutoff, 1 rejected, 1 blank", "1 finished", "lines up to the cutoff count"}, nil},
 		{"finish", exit(done), []string{id + " FINISHED\n"}, nil},
 		{"certify", exit(done), []string{id, "1 listed = 1 finished + 0 left out", "the accounts close"}, nil},
 		{"certify --objects", exit(done), []string{"7 lines read = 5 counted + 1 after the cutoff + 1 rejected; 1 blank"}, nil},

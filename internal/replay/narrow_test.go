@@ -52,6 +52,9 @@ func TestNarrowed(t *testing.T) {
 		if c, err := d.Certify(ctx, r.ID, nil); err != nil || !c.Closes() {
 			t.Errorf("certificate of %+v: %+v, %v", narrow, c, err)
 		}
+		if now, err := d.Status(ctx, r.ID); err != nil || now.Side != narrow.Narrows() {
+			t.Errorf("status of %+v: %+v, %v", narrow, now, err)
+		}
 		return r.Protocols[0].Generation
 	}
 	all := map[string]int{"one": 1, "two": 2, "three": 3}

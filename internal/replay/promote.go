@@ -52,7 +52,11 @@ func (d *Driver) promote(ctx context.Context, audited ledger.Replay, sum ledger.
 		switch err := d.o.Ledger.Write(ctx, w); {
 		case err == nil:
 			r.Version++
-			d.o.Log.Info("readers move to the new generation", zap.String("replay", r.ID))
+			said := "readers move to the new generation"
+			if r.Side {
+				said = "the side generation is complete; readers stay where they are"
+			}
+			d.o.Log.Info(said, zap.String("replay", r.ID))
 			return r, nil
 		case !errors.Is(err, ledger.ErrConflict):
 			return r, fmt.Errorf("promoting the generations of %s: %w", id, err)

@@ -30,6 +30,7 @@ type Status struct {
 	Queue          queue.Counts     `json:"queue"`
 	DeadLetters    int64            `json:"dead_letters"`
 	Accepted       int64            `json:"accepted_failed"`
+	Side           bool             `json:"side,omitempty"` // fills side generations, which are never promoted
 	Live           *StatusLive      `json:"live,omitempty"` // nil without a live side
 }
 
@@ -107,7 +108,7 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 			Unmatched: r.Listing.Unmatched, Others: r.Listing.Others,
 			Live: r.Listing.Live, Changed: r.Listing.Changed,
 		},
-		Lines: counting.Accounts,
+		Lines: counting.Accounts, Side: r.Side,
 		Bytes: StatusBytes{Listed: total.Size, Read: total.Consumed},
 		Fold:  StatusFold{Number: r.Fold.Number, Finished: sum.Parts[r.Fold.Number][ledger.Finished]},
 	}
