@@ -82,6 +82,9 @@ func (e *Entries) describe(ctx context.Context) (all []types.Shard, _ error) {
 			return nil, err
 		}
 		all = append(all, out.StreamDescription.Shards...)
+		if s := out.StreamDescription.StreamStatus; s == types.StreamStatusDisabling || s == types.StreamStatusDisabled {
+			e.forgetStream() // it can be read for a day, while another one may have taken its place
+		}
 		if aws.ToString(out.StreamDescription.LastEvaluatedShardId) == "" {
 			return all, nil
 		}

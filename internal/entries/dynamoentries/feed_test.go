@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
@@ -237,6 +238,37 @@ func TestTrimmed(t *testing.T) {
 	}
 }
 
+// TestStreamAnew: a stream that was turned off can still be read for a day, but the one that was turned on since is the table's.
+func TestStreamAnew(t *testing.T) {
+	t.Parallel()
+	s, f := build(t), &shardFront{status: "ENABLED"}
+	_, e := open(t, s, f.serve(t))
+	db := database(t, "")
+	_, err := e.Shards(t.Context())
+	must(t, err)
+	var before, now string
+	f.set(func() { before = f.arn })
+	for _, on := range []bool{false, true} {
+		spec := &types.StreamSpecification{StreamEnabled: aws.Bool(on)}
+		if on {
+			spec.StreamViewType = types.StreamViewTypeNewImage
+		}
+		_, err := db.UpdateTable(t.Context(), &dynamodb.UpdateTableInput{TableName: &s.table, StreamSpecification: spec})
+		must(t, err)
+	}
+	f.set(func() { f.status = "DISABLED" }) // as DynamoDB shows the old one
+	for range 2 {
+		_, err = e.Shards(t.Context())
+		must(t, err)
+	}
+	table, err := db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &s.table})
+	must(t, err)
+	f.set(func() { now = f.arn })
+	if latest := aws.ToString(table.Table.LatestStreamArn); now != latest || now == before {
+		t.Errorf("the shards are those of %s, and the table's stream is %s, and was %s", now, latest, before)
+	}
+}
+
 // TestGaps: answers without records before the end are gone through by iterators, whose position stays.
 func TestGaps(t *testing.T) {
 	t.Parallel()
@@ -372,7 +404,9 @@ const lambda = `{"Records": [
  {"eventID": "4", "eventName": "REMOVE", "dynamodb": {"SequenceNumber": "114", "Keys": {"id": {"S": "d"}}}},
  {"eventID": "5", "eventName": "INSERT", "dynamodb": {"SequenceNumber": "115", "NewImage": {"id": {"S": "batch#B1"}, "state": {"S": "OPEN"}}}},
  {"eventID": "6", "eventName": "INSERT", "dynamodb": {"SequenceNumber": "116", "NewImage": {"id": {"S": "e"}, "protocol": {"S": "dns"}, "line": {"N": "5"}}}},
- {"eventID": "7", "eventName": "INSERT", "dynamodb": {"SequenceNumber": "117", "Keys": {"id": {"S": "f"}}}}
+ {"eventID": "7", "eventName": "INSERT", "dynamodb": {"SequenceNumber": "117", "Keys": {"id": {"S": "f"}}}},
+ {"eventID": "8", "eventName": "INSERT", "dynamodb": {"SequenceNumber": "118", "NewImage": {
+  "id": {"S": "batch-7-line-1"}, "protocol": {"S": "dns"}, "line": {"S": "x"}}}}
 ]}`
 
 func TestFromLambda(t *testing.T) {
@@ -394,7 +428,8 @@ func TestFromLambda(t *testing.T) {
 		{ID: "a", Protocol: "dns", TS: time.Date(2026, 3, 24, 11, 0, 0, 500_000_000, time.UTC), Line: []byte(`{"n":1}`)},
 		{ID: "b", Protocol: "dns", Line: []byte{0xff, 0}, Processed: true, Gens: []int64{3, 12}},
 	})
-	equal(t, "bad records", len(bad), 2)
+	equal(t, "bad records", len(bad), 3)
 	says(t, "a line of a wrong type", errors.New(bad[0]), "116", "line")
 	says(t, "no new image", errors.New(bad[1]), "117", "NEW_IMAGE")
+	says(t, "an id that no entry may have", errors.New(bad[2]), "118", "batch-7-line-1", "begin with")
 }

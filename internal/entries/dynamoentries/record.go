@@ -19,6 +19,9 @@ func inserted(image dynamo.Item) (entries.Entry, bool, error) {
 	}
 	entry, err := entryOf(image)
 	if errors.Is(err, errOwn) {
+		if _, there := image[line]; there { // none of ours has one
+			return entries.Entry{}, false, fmt.Errorf("item %q: ids that begin with \"batch\" are Reprise's own", (&dynamo.Reader{Item: image}).Key(id))
+		}
 		return entries.Entry{}, false, nil
 	}
 	return entry, err == nil, err

@@ -37,7 +37,8 @@ type shardFront struct {
 	minted  int    // iterators of an earlier number have expired
 	empty   int    // answers before each one with records
 	renewed int    // how many iterators were asked for
-	arn     string
+	status  string // of the stream
+	arn     string // of the stream that was asked for last
 }
 
 // serve starts it, and returns its base URL.
@@ -121,7 +122,7 @@ func (f *shardFront) describe(after string) any {
 		shards[0]["SequenceNumberRange"] = object{"StartingSequenceNumber": "0"}
 	}
 	next := map[string]int{"": 0, rightShard: 1, leftShard: 2}[after]
-	description := object{"StreamArn": f.arn, "Shards": shards[next : next+1]}
+	description := object{"StreamArn": f.arn, "StreamStatus": f.status, "Shards": shards[next : next+1]}
 	if next+1 < len(shards) {
 		description["LastEvaluatedShardId"] = shards[next]["ShardId"]
 	}
