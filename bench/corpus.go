@@ -38,8 +38,6 @@ const (
 	hourLayout = "2006-01-02T15"
 	// objectBytes is how large an object of the corpus is, uncompressed.
 	objectBytes = 45_000_000
-	// demoBytes are made by the demo's generator, of which two fifths are JSON.
-	demoBytes = 64 << 20
 )
 
 // stamp is the file that says that a corpus is complete.
@@ -152,10 +150,8 @@ func (c *corpus) add(lines, size, stored int64) {
 // fromDemo makes the corpus of the demo's DNS lines, repeated as the script does it: repeat k is k hours later.
 func (c *corpus) fromDemo(ctx context.Context, s settings) error {
 	c.Protocols = []string{"dns"}
-	length := demo.Cutoff.Sub(demo.Start) + time.Duration(s.repeats)*time.Hour
-	c.Cutoff = demo.Start.Add(length / 2).Format(timeLayout)
 	source := filepath.Join(c.dir, "demo")
-	if _, err := demo.Generate(ctx, demo.Options{Dir: source, Seed: 1, Bytes: demoBytes}); err != nil {
+	if _, err := demo.Generate(ctx, demo.Options{Dir: source, Seed: 1, Bytes: s.demo}); err != nil {
 		return fmt.Errorf("making lines: %w", err)
 	}
 	lines, err := demoLines(source)
@@ -165,6 +161,11 @@ func (c *corpus) fromDemo(ctx context.Context, s settings) error {
 	if err := os.RemoveAll(source); err != nil {
 		return err
 	}
+	middle, err := time.Parse(timeLayout, string(lineTime(lines[len(lines)/2])))
+	if err != nil {
+		return err
+	}
+	c.Cutoff = middle.Add(time.Duration(s.repeats/2) * time.Hour).Format(timeLayout)
 	w := objectWriter{corpus: c}
 	for k := range s.repeats {
 		for _, l := range lines {

@@ -20,11 +20,12 @@ import (
 	"syscall"
 )
 
-// settings are the variables of the environment, each with its default.
+// settings are what can be set by variables of the environment, and what is derived.
 type settings struct {
 	runs    int    // RUNS: how often each is measured, in turn
 	repeats int    // BENCH_REPEATS: how often the lines of the source are repeated; 30 are some 1.8 GB
 	scale   int    // BENCH_SCALE_MB: uncompressed size of the corpus of scaling
+	demo    int64  // bytes that the demo's generator makes, of which two fifths are JSON
 	source  string // REPRISE_CORPUS: folder of real logs, made into the corpus where it is there
 	program string // of reprise
 	dir     string // for corpus, databases and results
@@ -33,6 +34,7 @@ type settings struct {
 
 func loadSettings() (settings, error) {
 	s := settings{
+		demo:    64 << 20,
 		source:  cmp.Or(os.Getenv("REPRISE_CORPUS"), filepath.Join("..", "shared", "corpus")),
 		program: filepath.Join("bin", "reprise"),
 		dir:     filepath.Join("bin", "bench"),

@@ -24,11 +24,11 @@ func digest(rows [][]string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// without gives the rows without one column.
-func without(column int, rows [][]string) [][]string {
+// withoutSum gives the rows without the sum.
+func withoutSum(rows [][]string) [][]string {
 	less := make([][]string, len(rows))
 	for i, row := range rows {
-		less[i] = slices.Delete(slices.Clone(row), column, column+1)
+		less[i] = slices.Delete(slices.Clone(row), sumColumn, sumColumn+1)
 	}
 	return less
 }
