@@ -98,7 +98,8 @@ func TestStatusLive(t *testing.T) {
 		got[1].Unarchived != 0 || got[1].OlderBatches != 0 {
 		t.Errorf("%+v", got)
 	}
-	if text := got[0].String(); text != "1 entries to be counted, 3 to be archived, 1 batches begun before the start" {
+	if text := got[0].String(); text != "1 entries to be counted, 3 to be archived, the oldest put "+got[0].Oldest.UTC().Format(time.RFC3339)+
+		", 1 batches begun before the start" || got[0].Oldest.IsZero() {
 		t.Error(text)
 	}
 	l.write(b.ID)

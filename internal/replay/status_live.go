@@ -104,6 +104,9 @@ func (p StatusLiveProtocol) String() string {
 		atLeast = "at least "
 	}
 	text := fmt.Sprintf("%s%d entries to be counted, %s%d to be archived", atLeast, p.Unprocessed, atLeast, p.Unarchived)
+	if !p.Oldest.IsZero() {
+		text += ", the oldest put " + p.Oldest.UTC().Format(time.RFC3339)
+	}
 	if p.OlderBatches > 0 {
 		text += fmt.Sprintf(", %d batches begun before the start", p.OlderBatches)
 	}
