@@ -26,7 +26,7 @@ type ConsumerOptions struct {
 	Sweep    time.Duration // between two sweeps of entries that are not counted in any generation (default 1 min)
 	SweepAll time.Duration // between two sweeps of all entries that are not archived (default 1 h)
 	Compact  time.Duration // between two compactions (default 24 h)
-	Once     bool          // end when every shard was read to the present and a sweep found nothing left
+	Once     bool          // end when every shard was read to the present and a sweep found nothing left of what was there
 	Log      *zap.Logger   // default: none
 }
 
@@ -82,7 +82,7 @@ var errStarted = errors.New("live: a consumer runs once")
 
 // Run reads and counts until ctx ends, then saves its checkpoints, gives its leases back, and returns nil when every goroutine
 // that it started has ended. Errors of the store are logged, and what they were about is tried again. With Once it ends by itself:
-// nil when everything was counted, else an error that says what was not.
+// nil when everything was counted that was there when it began, else an error that says what was not.
 //
 // The protocols need their first generation before (replay.Driver.OpenLive): entries of a protocol without one are passed over, and
 // counted by the sweeps when there is one.

@@ -10,12 +10,15 @@ import (
 	"github.com/seed-56345083/reprise/internal/ledger"
 )
 
-// once reads every shard to the present and sweeps until nothing is left.
+// onceSweeps bounds the sweeps of a run that is to end: several, because the index lags; not many, because what comes meanwhile is another's.
+const onceSweeps = 10
+
+// once reads every shard to the present and sweeps until nothing is left of what was there.
 func (c *Consumer) once(ctx context.Context) error {
 	if err := c.readToPresent(ctx); err != nil {
 		return err
 	}
-	for {
+	for range onceSweeps {
 		protocols, err := c.protocols(ctx)
 		if err != nil {
 			return err
@@ -31,6 +34,7 @@ func (c *Consumer) once(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // readToPresent returns when every shard was read to its end or to the present, here or, after we began, elsewhere.
@@ -79,7 +83,7 @@ func (c *Consumer) readElsewhere(ctx context.Context, since time.Time, present m
 		return fmt.Errorf("reading the checkpoints of the feed: %w", err)
 	}
 	for _, at := range checkpoints {
-		if at.Behind.IsZero() && at.At.After(since) {
+		if at.At.After(since) && (at.Behind.IsZero() || at.Behind.After(since)) {
 			present[at.Shard] = true
 		}
 	}

@@ -17,8 +17,9 @@ const saveEvery = 5000
 
 // reader reads one shard, under its lease.
 type reader struct {
-	c    *Consumer
-	once bool
+	c     *Consumer
+	once  bool
+	began time.Time // the present, with once: under load there is always more
 
 	at    entries.Checkpoint // everything before it is counted, or left to the sweeps
 	news  int                // records since the last checkpoint
@@ -62,7 +63,7 @@ func (r *reader) run(ctx context.Context) error {
 		switch {
 		case records.Closed:
 			return r.close(ctx)
-		case !records.More && r.once:
+		case r.once && (!records.More || records.Newest.After(r.began)):
 			return r.save(ctx)
 		}
 		r.saveIfDue(ctx)

@@ -114,7 +114,7 @@ func (c *Consumer) read(ctx context.Context, shard string, once bool) error {
 		if err != nil || at.Closed {
 			return err
 		}
-		r := &reader{c: c, at: at, once: once}
+		r := &reader{c: c, at: at, once: once, began: time.Now()}
 		return r.run(ctx)
 	})
 	if errors.Is(err, errLost) {

@@ -46,3 +46,44 @@ func TestMisfiledEntriesAreNoConcernOfTheIndexTheyAreIn(t *testing.T) {
 		t.Error("entries of a protocol without a generation are counted")
 	}
 }
+
+// inflow is a table into which somebody else puts something whenever it is looked at, up to some times.
+type inflow struct {
+	entries.Entries
+	s           *site
+	reads, sees int
+}
+
+const looks = 100
+
+func (i *inflow) Feed(ctx context.Context, shard, position string, limit int) (entries.Records, error) {
+	if i.reads++; i.reads <= looks {
+		i.s.put(makeLines(1, 1))
+	}
+	r, err := i.Entries.Feed(ctx, shard, position, limit)
+	r.More = r.More || len(r.Entries) > 0 // as DynamoDB's
+	return r, err
+}
+
+func (i *inflow) Unfinished(ctx context.Context, protocol string) iter.Seq2[entries.Unfinished, error] {
+	if i.sees++; i.sees <= looks {
+		i.s.put(makeLines(1, 1))
+	}
+	return i.Entries.Unfinished(ctx, protocol)
+}
+
+func TestOnceEndsThoughMoreComesAllTheTime(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.add(ledger.Generation{Number: 1}, first())
+	lines := makeLines(200, 20)
+	list := s.put(lines)
+	e := &inflow{Entries: s.e, s: s}
+	if err := s.consumer("a", s.l, e, once).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e.reads >= looks || e.sees >= looks {
+		t.Errorf("%d reads of the feed and %d sweeps: it would never have ended", e.reads, e.sees)
+	}
+	s.marked(list, 1)
+}
