@@ -169,17 +169,29 @@ func (i *ingestion) try(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case n == ingestTries || ctx.Err() != nil || errors.Is(err, entries.ErrBad):
-			return fmt.Errorf("putting lines %d to %d: %w; those up to %d are dealt with, of these some may be in the table",
-				i.done.Lines+1, i.taken.Lines, err, i.done.Lines)
+		case ctx.Err() != nil:
+			return i.cutOff(ctx.Err())
+		case n == ingestTries || errors.Is(err, entries.ErrBad):
+			return fmt.Errorf("putting lines %d to %d: %w; %s", i.done.Lines+1, i.taken.Lines, err, i.fate())
 		}
 		select {
 		case <-ctx.Done():
-			return i.stopped(ctx.Err())
+			return i.cutOff(ctx.Err())
 		case <-time.After(pause/2 + rand.N(pause)):
 			pause *= 2
 		}
 	}
+}
+
+// cutOff is stopped while a batch was put, of which some may be in the table.
+func (i *ingestion) cutOff(err error) error {
+	return fmt.Errorf("ingesting %s was stopped (%s) while lines %d to %d were put; %s",
+		i.Protocol, err.Error(), i.done.Lines+1, i.taken.Lines, i.fate())
+}
+
+// fate says what has become of the lines when a batch was not put, or not to the end.
+func (i *ingestion) fate() string {
+	return fmt.Sprintf("those before are dealt with, of these some may be in the table, later ones are not (from line %d on)", i.taken.Lines+1)
 }
 
 // stopped says how far it came. It does not wrap the context's error: to call it again would put lines twice.

@@ -160,6 +160,37 @@ func TestIngestStops(t *testing.T) {
 	}
 }
 
+// TestIngestCutOff is stopped in the middle of a put: it says what is not known, and not what is told of replays.
+func TestIngestCutOff(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]int{"the reply fails": 0, "the reply is lost": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			to := &lossy{Intake: cutting{openIntake(t), stop}, lose: lose}
+			got, err := ingest(ctx, to, csvProgram(t), IngestParams{
+				Protocol: "orders", Input: strings.NewReader("ts,country\n2026-03-01T10:00:00Z,de\n"), Refused: func(Refused) {},
+			})
+			if got.Put != 0 || err == nil || errors.Is(err, context.Canceled) || to.calls != 1 ||
+				!strings.Contains(err.Error(), "while lines 1 to 2 were put") || !strings.Contains(err.Error(), "(from line 3 on)") {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// cutting is an intake whose caller is stopped while it puts.
+type cutting struct {
+	entries.Intake
+	stop context.CancelFunc
+}
+
+func (c cutting) Put(ctx context.Context, list []entries.Entry) (int, error) {
+	c.stop()
+	return c.Intake.Put(ctx, list)
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
