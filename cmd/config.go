@@ -34,11 +34,12 @@ func (c *configCheckCommand) Run(e *environment) error {
 		Protocol   string   `json:"protocol"`
 		Definition string   `json:"definition"` // hash
 		Statistics []string `json:"statistics"`
+		ArchivedBy string   `json:"archived_by,omitempty"` // empty: no live side
 	}
 	var protocols []protocol
 	for _, name := range loaded.Protocols() {
 		definition := loaded.Definition(name)
-		p := protocol{Protocol: name, Definition: definition.Hash()}
+		p := protocol{Protocol: name, Definition: definition.Hash(), ArchivedBy: archivedBy(loaded, name)}
 		for _, s := range definition.Stats {
 			p.Statistics = append(p.Statistics, s.Name)
 		}
@@ -47,12 +48,28 @@ func (c *configCheckCommand) Run(e *environment) error {
 	if c.JSON {
 		return e.printJSON(protocols)
 	}
-	t := e.newTable("protocol", "statistics", "definition")
+	t := e.newTable("protocol", "statistics", "definition", "live side")
 	for _, p := range protocols {
-		t.AppendRow([]any{p.Protocol, fmt.Sprint(len(p.Statistics)), p.Definition[:12]})
+		live := "none"
+		if p.ArchivedBy != "" {
+			live = "archived by " + p.ArchivedBy
+		}
+		t.AppendRow([]any{p.Protocol, fmt.Sprint(len(p.Statistics)), p.Definition[:12], live})
 	}
 	t.Render()
 	return nil
+}
+
+// archivedBy says who moves what comes in to the archive; empty without a live side.
+func archivedBy(c config.Config, protocol string) string {
+	switch {
+	case !c.Live.On:
+		return ""
+	case c.Protocol[protocol].Others():
+		return config.ArchivedByOthers
+	default:
+		return config.ArchivedByReprise
+	}
 }
 
 // live prints what the services say; something missing is a check that did not hold.

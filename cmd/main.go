@@ -132,7 +132,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if e.daemon { // stopped while it began
 			return exitDone
 		}
-		fmt.Fprintln(stderr, "reprise: interrupted; what is open goes on with reprise run, or work and watch")
+		fmt.Fprintln(stderr, "reprise: interrupted; what is open goes on with reprise run, or work, watch, live and archive")
 	default:
 		fmt.Fprintln(stderr, "reprise:", err)
 	}

@@ -178,7 +178,7 @@ func TestFinished(t *testing.T) {
 		{"stats shops orders", exit(failed, usage), nil, []string{"shops"}},
 		{"list", exit(done), []string{"shop", "FINISHED", id}, nil},
 		{"version", exit(done), []string{"reprise ", "go1."}, nil},
-		{"config check", exit(done), []string{"shop"}, nil},
+		{"config check", exit(done), []string{"shop", "none"}, nil},
 		{"--help", exit(done), []string{"certify", "--config"}, nil},
 		{"init new.yaml", exit(done), nil, []string{"new.yaml"}},
 		{"--config new.yaml config check", exit(done), []string{"dns"}, nil},

@@ -19,6 +19,7 @@ func TestLive(t *testing.T) {
 	s := newLiveSite(t, "live: {slots: 4}", "slots: 4, visibility_timeout: 5s, chunk_time: 1s, reserve: 100ms", allDialects())
 	counts := newLiveCounts(11)
 	counts.ingest(s, 700)
+	s.call(call{"config check", exit(done), []string{"archived by reprise"}, nil})
 	s.must("live", "--once")
 	counts.compare(s)
 
