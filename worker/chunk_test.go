@@ -212,7 +212,7 @@ func TestRejects(t *testing.T) {
 				b.wantFinished("dns/a", lines)
 				return
 			}
-			if got := b.cursor("dns/a"); got.State != c.state || !strings.Contains(got.Error, "2 of 4 (0.5)") {
+			if got := b.cursor("dns/a"); got.State != c.state || !strings.Contains(got.Error, "2 of 4, a share of 0.5; rejects allows up to ") {
 				t.Errorf("%s because of %q", got.State, got.Error)
 			}
 		})
