@@ -85,6 +85,7 @@ func (b *backend) openAWS(ctx context.Context, c config.Config, version string) 
 	}
 	b.queue, b.dead, b.archive, b.ledger = q, dead, objects, l
 	b.retention, b.report = attributes.Retention, 10*time.Second
+	b.lease = min(30*time.Second, lease(c.Watcher)) // longer than a call may take
 	return nil
 }
 

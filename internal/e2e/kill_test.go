@@ -14,11 +14,16 @@ const largeKey = "logs/events/large.log.gz"
 // largeObject makes a site whose archive is one large object, and its count.
 func largeObject(t *testing.T, worker string, store coding) (*site, *recount) {
 	t.Helper()
+	return objectOf(t, largeLines, worker, store)
+}
+
+func objectOf(t *testing.T, lines int, worker string, store coding) (*site, *recount) {
+	t.Helper()
 	d := dialects()[0]
 	s := newSite(t, "", worker, d.protocol())
 	c := newRecount(d)
 	g := &generator{random: rand.New(rand.NewPCG(3, 4)), hosts: 40, odd: true}
-	s.put(largeKey, store.encode(t, c.object(g, largeLines, "\n", true)))
+	s.put(largeKey, store.encode(t, c.object(g, lines, "\n", true)))
 	return s, c
 }
 

@@ -15,7 +15,8 @@ import (
 // the time left. Then ctrl-C ends the process that runs it, which gives back what it has, and the next one goes on.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	s, c := largeObject(t, "slots: 1, visibility_timeout: 5s, chunk_time: 104ms, reserve: 100ms", codings()[2]) // slow: short chunks
+	const lines = 3 * largeLines                                                                                    // rates need seconds, also on a fast machine
+	s, c := objectOf(t, lines, "slots: 1, visibility_timeout: 5s, chunk_time: 104ms, reserve: 100ms", codings()[2]) // slow: short chunks
 	s.start("--cutoff", generatedCutoff.Format(time.RFC3339))
 	before := s.status()
 	if o := before.Objects; before.State != "RUNNING" || !o.ListedAll || o.Listed != 1 || o.Pending != 1 || before.Waits == "" ||
@@ -49,7 +50,7 @@ func TestProgress(t *testing.T) {
 	}
 
 	runner.stop(interrupt)
-	if o := s.objects()[0]; o.State != "PENDING" || o.NoProgress != 0 || o.Line == 0 || o.Line >= largeLines {
+	if o := s.objects()[0]; o.State != "PENDING" || o.NoProgress != 0 || o.Line == 0 || o.Line >= lines {
 		t.Errorf("ctrl-C leaves %+v", o)
 	}
 	t.Logf("stopped at line %d, %.0f lines/s, %.1f s left", s.objects()[0].Line, st.LinesPerSecond, *st.SecondsLeft)

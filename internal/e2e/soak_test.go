@@ -41,7 +41,7 @@ func TestSoakOnAWS(t *testing.T) {
 	}
 	t.Parallel()
 	s := newCloudSite(t, soakWorker, soakFirst, func(c *cloud) { c.live = soakSide })
-	soak(s, soakPlan{rate: 60, stage: 5 * time.Second, kill: 1500 * time.Millisecond})
+	soak(s, soakPlan{rate: 30, stage: 5 * time.Second, kill: time.Second})
 }
 
 const (
@@ -174,6 +174,7 @@ type producer struct {
 	in    io.WriteCloser
 	rest  sync.Mutex
 	over  chan struct{}
+	once  sync.Once
 	ended chan error
 }
 
@@ -217,13 +218,15 @@ func produce(s *site, count *soakCount, rate int) *producer {
 	return p
 }
 
-// close ends the input, and ingest must end well.
+// close ends the input, and ingest must end well. It may be called again.
 func (p *producer) close() {
 	p.t.Helper()
-	close(p.over)
-	if err := <-p.ended; err != nil {
-		p.t.Errorf("ingest: %v", err)
-	}
+	p.once.Do(func() {
+		close(p.over)
+		if err := <-p.ended; err != nil {
+			p.t.Errorf("ingest: %v", err)
+		}
+	})
 }
 
 // settled waits, while nothing comes in, until as much is counted as came in; a line that counts twice is then seen in the rows.
@@ -250,6 +253,7 @@ type soakers struct {
 	roles  []string
 	killed map[string]int
 	over   chan struct{}
+	once   sync.Once
 	ended  chan struct{}
 	all    []*process
 }
@@ -281,11 +285,16 @@ func soakersOf(s *site, random *rand.Rand, every time.Duration) *soakers {
 	return c
 }
 
+// spare ends the killing. It may be called again.
+func (c *soakers) spare() {
+	c.once.Do(func() { close(c.over) })
+	<-c.ended
+}
+
 // stop ends the killing, and then all processes, which must end well.
 func (c *soakers) stop() {
 	c.t.Helper()
-	close(c.over)
-	<-c.ended
+	c.spare()
 	for _, p := range c.all {
 		p.stop(terminate)
 	}
@@ -307,7 +316,9 @@ func soak(s *site, plan soakPlan) {
 	s.write(second, []byte(strings.Replace(string(first), soakFirst, soakSecond, 1)))
 
 	p := produce(s, count, plan.rate)
+	defer p.close()
 	c := soakersOf(s, random, plan.kill)
+	defer c.spare() // also where the test gives up
 	came := func(more int) {
 		t.Helper()
 		count.mu.Lock()

@@ -175,6 +175,10 @@ func (d *Driver) sweep(ctx context.Context, r ledger.Replay) error {
 	if live == nil || r.Side || err != nil {
 		return err
 	}
+	// A sweep of many entries takes a while, and whoever looks should see what for.
+	if err := d.wait(ctx, r.ID, ledger.Folding, "the live entries to be looked through before readers move"); err != nil {
+		return err
+	}
 	for _, part := range r.Protocols {
 		var left int64
 		err := d.holding(ctx, r.ID, func(ctx context.Context) (err error) {
