@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -358,82 +357,6 @@ func TestADeathAtAnyCallOfAConsumer(t *testing.T) {
 	}
 }
 
-// mending is a store that refuses some entries for a while.
-type mending struct {
-	entries.Entries
-	mu  sync.Mutex
-	ids []string
-}
-
-func (m *mending) refuse(ids ...string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ids = ids
-}
-
-func (m *mending) Count(ctx context.Context, c entries.Count) error {
-	m.mu.Lock()
-	ids := m.ids
-	m.mu.Unlock()
-	return (&refusing{Entries: m.Entries, ids: ids}).Count(ctx, c)
-}
-
-func TestAnEntryThatTheStoreRefusesDoesNotStopItsShard(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.add(ledger.Generation{Number: 1}, first())
-	lines := makeLines(200, 20)
-	list := s.put(lines)
-	l, e, written := watched(s.l, s.e)
-	store := &mending{Entries: e}
-	store.refuse(list[70].ID)
-	stop := s.start(s.consumer("a", l, store, func(o *ConsumerOptions) { o.Sweep = 10 * time.Millisecond }))
-	others := slices.Concat(list[:70], list[71:])
-	until(t, written, "the others are counted", func() bool { return s.counted(others, 1) && s.position() == 200 })
-	if s.counted(list, 1) {
-		t.Fatal("the entry that is refused is counted")
-	}
-	store.refuse()
-	until(t, written, "it is swept", func() bool { return s.counted(list, 1) })
-	stop()
-	s.wants(1, countFirst(lines))
-}
-
-func TestAStoreThatRefusesAllIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.add(ledger.Generation{Number: 1}, first())
-	lines := makeLines(20, 20)
-	list := s.put(lines)
-	store := &mending{Entries: s.e}
-	var ids []string
-	for _, e := range list {
-		ids = append(ids, e.ID)
-	}
-	store.refuse(ids...)
-	core, logs := observer.New(zapcore.WarnLevel)
-	warned := make(chan struct{}, 1)
-	log := zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
-		if strings.Contains(e.Message, "counting entries") {
-			signal(warned)
-		}
-		return nil
-	}))
-	l, e, written := watched(s.l, store)
-	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Log = log }))
-	<-warned
-	if got := s.position(); got != 0 {
-		t.Errorf("the checkpoint is at %d, and nothing is counted", got)
-	}
-	store.refuse()
-	until(t, written, "all is counted", func() bool { return s.counted(list, 1) })
-	stop()
-	s.wants(1, countFirst(lines))
-	if n := logs.FilterMessageSnippet("sweeps will try again").Len(); n != 0 {
-		t.Errorf("entries were given up %d times", n)
-	}
-}
-
 func TestEntriesWithoutAGenerationStayAndAreSaidOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -511,52 +434,6 @@ func TestRecordsThatAreNoEntriesArePassedOver(t *testing.T) {
 	if n := c.done.bad.Load(); n != 2 {
 		t.Errorf("%d records were counted as none, want 2", n)
 	}
-}
-
-func TestLagIsTheAgeOfWhatWaits(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	now := time.Now()
-	for shard, c := range map[string]entries.Checkpoint{
-		"root":  {Closed: true, At: now.Add(-5 * time.Hour), Behind: now.Add(-5 * time.Hour)},
-		"left":  {At: now.Add(-time.Minute), Behind: now.Add(-time.Hour)},
-		"right": {At: now.Add(-2 * time.Minute)},
-	} {
-		c.Shard = shard
-		if err := s.e.SaveCheckpoint(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := Lag(t.Context(), &split{Entries: s.e, t: t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.Shards != 3 || b.Unread != 1 || !b.Seen.Equal(now.Add(-2*time.Minute)) || b.Lag < time.Hour || b.Lag > 2*time.Hour {
-		t.Errorf("behind is %+v", b)
-	}
-}
-
-func TestAConsumerThatIsBehindSaysSo(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.add(ledger.Generation{Number: 1}, first())
-	list := s.put(makeLines(200, 20))
-	store := &mending{Entries: s.e}
-	store.refuse(list[60].ID, list[61].ID) // the second read is never over
-	for _, e := range list[60:120] {
-		store.ids = append(store.ids, e.ID)
-	}
-	l, e, written := watched(s.l, store)
-	stop := s.start(s.consumer("a", l, e, func(o *ConsumerOptions) { o.Save = time.Nanosecond }))
-	until(t, written, "the first read is counted", func() bool { return s.position() == 60 })
-	b, err := Lag(t.Context(), s.e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.Lag <= 0 || b.Seen.IsZero() || b.Unread != 0 {
-		t.Errorf("behind is %+v, and 140 entries wait", b)
-	}
-	stop()
 }
 
 func TestAConsumerRunsOnce(t *testing.T) {
