@@ -211,6 +211,9 @@ func writeLines(path string, z *gzip.Writer, from, to int) error {
 // scaleStart is the time of the first made-up line; each is 50 ms later than the one before.
 var scaleStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
+// spread has no divisor in common with a power of ten: its multiples go through all values of a field before one comes again.
+const spread = 618_033_989
+
 // appendLine appends a made-up line with its newline. All lines are of about the same length.
 func appendLine(b []byte, i int) []byte {
 	scattered := uint64(i) * 0x9e3779b97f4a7c15
@@ -219,7 +222,7 @@ func appendLine(b []byte, i int) []byte {
 	b = fmt.Appendf(b, `","uid":"C%016x","id.orig_h":"10.0.%d.%d","id.orig_p":%d`, scattered, i>>8&0xff, i&0xff, 1024+scattered>>50)
 	b = append(b, `,"id.resp_h":"10.1.0.53","id.resp_p":53,"proto":"udp"`...)
 	for _, n := range cardinalities {
-		b = fmt.Appendf(b, `,"%s":"v%07d"`, keyName(n), scattered>>20%uint64(n))
+		b = fmt.Appendf(b, `,"%s":"v%07d"`, keyName(n), uint64(i)*spread%uint64(n))
 	}
 	return append(b, "}\n"...)
 }
