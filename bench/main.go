@@ -1,7 +1,7 @@
 // Command bench measures the whole program, and DuckDB beside it, on the same files with the same query.
 //
 //	bench            one core and two, gzip and plain files, in turn; prints a table
-//	bench scaling    1, 2 and 4 worker processes; 10 to 10,000 objects; 10 to 1,000,000 rows; reprise alone
+//	bench scaling    one slot and two; 1, 2 and 4 worker processes; 10 to 10,000 objects; 10 to 1,000,000 rows; reprise alone
 //	bench corpus     only makes the files
 //
 // It wants Linux (taskset), bin/reprise, and for DuckDB Node.js with npm. Nothing is written outside bin/bench and

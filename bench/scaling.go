@@ -17,7 +17,7 @@ import (
 
 // scaling measures how the time changes with worker processes, objects and rows, each with the others held.
 func scaling(ctx context.Context, s settings) error {
-	for _, part := range []func(context.Context, settings) error{scaleWorkers, scaleObjects, scaleRows} {
+	for _, part := range []func(context.Context, settings) error{scaleSlots, scaleWorkers, scaleObjects, scaleRows} {
 		if err := part(ctx, s); err != nil {
 			return err
 		}
@@ -49,6 +49,39 @@ func printCosts(name string, all []cost) {
 	}
 	fmt.Printf("| %s | %.2f | %.2f | %.2f | %d |\n", name, median(all, wallOf).Seconds(), median(all, cpuOf).Seconds(),
 		median(all, func(c cost) time.Duration { return c.start }).Seconds(), peak>>20)
+}
+
+// scaleSlots has one slot on one processor and two on two, in turn, on both forms of the corpus.
+func scaleSlots(ctx context.Context, s settings) error {
+	c, err := loadCorpus(ctx, s)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %v; medians of %d, in turn\n", c.Made, c, s.runs)
+	for _, form := range forms {
+		if err := warm(filepath.Join(c.dir, form)); err != nil {
+			return err
+		}
+		costs := map[int][]cost{}
+		for range s.runs {
+			for _, cores := range []int{1, 2} {
+				cpus, err := cpuList(cores, runtime.NumCPU())
+				if err != nil {
+					return err
+				}
+				took, _, err := reprise(ctx, s, c, occasion{form, cores, cpus})
+				if err != nil {
+					return err
+				}
+				costs[cores] = append(costs[cores], took)
+			}
+		}
+		printHead(form + ": slots, each with a processor")
+		printCosts("1", costs[1])
+		printCosts("2", costs[2])
+		fmt.Printf("two are %.2f times as fast as one\n", median(costs[1], wallOf).Seconds()/median(costs[2], wallOf).Seconds())
+	}
+	return nil
 }
 
 // scaleWorkers has one process with all roles and others that only work, one slot each, on the gzip files of the corpus.
