@@ -70,10 +70,18 @@ type seenReplay struct {
 const replayAge = time.Second
 
 func (r *replays) get(ctx context.Context, id string, fresh bool) (ledger.Replay, error) {
+	if fresh {
+		return r.within(ctx, id, 0)
+	}
+	return r.within(ctx, id, r.age)
+}
+
+// within is the record as it was less than age ago, reckoned from before it was read.
+func (r *replays) within(ctx context.Context, id string, age time.Duration) (ledger.Replay, error) {
 	r.mu.Lock()
 	seen, ok := r.known[id]
 	r.mu.Unlock()
-	if ok && !fresh && time.Since(seen.at) < r.age {
+	if ok && time.Since(seen.at) < age {
 		return seen.record, nil
 	}
 	at := time.Now()

@@ -257,7 +257,9 @@ func (j *job) ownership() time.Duration { return j.w.o.ChunkTime + j.w.o.Reserve
 const mirrorTime = 5 * time.Second
 
 // mirror shows the cursor's state in the object's tags; it never fails the work. A replay that came to its end meanwhile
-// has had its tags taken off, so they are taken off again: it is marked as ending before that begins.
+// has had its tags taken off, so they are taken off again: it is marked as ending before that begins. The replay need not be
+// read for that where our copy of it, now that the tags are written, is younger than Options.TagAge: those who take
+// tags off wait for longer than that after they have marked it.
 func (j *job) mirror(ctx context.Context, state ledger.State) {
 	m := archive.Mirror{Archive: j.w.o.Archive, Mode: j.replay.Tags}
 	final := state == ledger.Finished || state == ledger.Failed
@@ -270,7 +272,7 @@ func (j *job) mirror(ctx context.Context, state ledger.State) {
 	switch {
 	case err == nil:
 		var r ledger.Replay
-		if r, err = j.w.replays.get(ctx, j.task.Replay, true); err == nil && (r.Promoted || r.State.Ended()) {
+		if r, err = j.w.replays.within(ctx, j.task.Replay, j.w.o.TagAge); err == nil && (r.Promoted || r.State.Ended()) {
 			err = m.Clear(ctx, j.task.Key)
 		}
 	case errors.Is(err, archive.ErrTooManyTags):

@@ -257,3 +257,55 @@ func TestLongestLine(t *testing.T) {
 		t.Errorf("accounts %+v; two lines are of the greatest length, three longer", a)
 	}
 }
+
+// replayReads counts how often the record of a replay is read.
+type replayReads struct {
+	ledger.Ledger
+	n int
+}
+
+func (r *replayReads) Replay(ctx context.Context, id string) (ledger.Replay, error) {
+	r.n++
+	return r.Ledger.Replay(ctx, id)
+}
+
+// TestTagsWithAYoungCopy: while the copy of the replay is young enough, no tag costs a read of it.
+func TestTagsWithAYoungCopy(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[time.Duration]int{time.Hour: 1, 0: 1 + 2*3} { // PROCESSING and FINISHED of three objects
+		b := newBed(t)
+		for _, key := range []string{"dns/a", "dns/b", "dns/c"} {
+			b.add(key, text(makeLines(10, 2)))
+		}
+		reads := &replayReads{Ledger: b.ledger}
+		w := b.worker(func(o *Options) { o.Ledger, o.TagAge = reads, age })
+		w.replays.age = time.Hour
+		b.drain(w)
+		if reads.n != want {
+			t.Errorf("with copies of up to %v the replay was read %d times, want %d", age, reads.n, want)
+		}
+	}
+}
+
+// TestLateTagsWithAnOldCopy: writing a tag takes so long that the replay may be over and its tags taken off. The copy that
+// the worker has is too old by then, though it was young when the write began.
+func TestLateTagsWithAnOldCopy(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.add("dns/a", text(makeLines(10, 2)))
+	var w *Worker
+	tags := &slowTags{Archive: b.archive, state: ledger.Finished, before: func() {
+		b.become(func(r *ledger.Replay) { r.Promoted = true })
+		if err := (archive.Mirror{Archive: b.archive, Mode: archive.TagsAll}).Clear(b.ctx, "dns/a"); err != nil {
+			t.Error(err)
+		}
+		w.replays.mu.Lock()
+		defer w.replays.mu.Unlock()
+		seen := w.replays.known[b.replay.ID]
+		seen.at = seen.at.Add(-time.Hour)
+		w.replays.known[b.replay.ID] = seen
+	}}
+	w = b.worker(func(o *Options) { o.Archive, o.TagAge = tags, time.Hour })
+	b.drain(w)
+	b.wantNoTags("dns/a")
+}

@@ -30,6 +30,7 @@ type Options struct {
 	MaxAttempts int           // claims without a line of progress before the object is FAILED (default 5)
 	Memory      int           // bytes of one partial before it is sealed (default 64 MiB)
 	Report      time.Duration // between two notes of progress in the ledger (default 10 s)
+	TagAge      time.Duration // how old a copy of the replay may be that says, after a tag was written, that it is not over: below every driver's TagPause (default 0: it is read afresh)
 	Log         *zap.Logger   // default: none
 }
 
@@ -82,8 +83,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("worker: a visibility timeout of %v is not between %v and %v", o.Visibility, minVisibility, queue.MaxVisibility)
 	case o.Wait < 0 || o.Wait > queue.MaxWait:
 		return fmt.Errorf("worker: a long poll of %v is not between 0 and %v", o.Wait, queue.MaxWait)
-	case o.Reserve < 0 || o.Drain < 0 || o.Report < 0:
-		return errors.New("worker: reserve, drain and report must not be below 0")
+	case o.Reserve < 0 || o.Drain < 0 || o.Report < 0 || o.TagAge < 0:
+		return errors.New("worker: reserve, drain, report and the age of tags must not be below 0")
 	case o.Reserve >= o.ChunkTime:
 		return fmt.Errorf("worker: the reserve (%v) must be below the longest chunk (%v)", o.Reserve, o.ChunkTime)
 	}

@@ -42,6 +42,7 @@ type backend struct {
 	entries   entries.Entries // nil where the backend has none
 	retention time.Duration   // that the work queue keeps a message; 0: for ever
 	lease     time.Duration   // after which others take over what a dead process of the live side did; 0: the roles' defaults
+	tagAge    time.Duration   // of a worker's copy of a replay, see worker.Options; those who take tags off wait for tagPauses of it
 	report    time.Duration   // between two times that a worker stores its progress: rates are shown from it
 	closers   []func() error  // what close undoes, in order of opening
 }
@@ -64,7 +65,7 @@ func Open(ctx context.Context, c config.Config, version string, log *zap.Logger)
 		a.driver, err = replay.New(replay.Options{
 			Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Live: a.liveSide(),
 			Owner: a.name, Interval: c.Watcher.Interval, StuckAfter: c.Watcher.StuckAfter, Retention: a.retention,
-			Lease: lease(c.Watcher), MaxAttempts: c.Worker.MaxAttempts, Log: log,
+			Lease: lease(c.Watcher), MaxAttempts: c.Worker.MaxAttempts, TagPause: tagPauses * a.tagAge, Log: log,
 		})
 	}
 	if err != nil {
@@ -76,6 +77,10 @@ func Open(ctx context.Context, c config.Config, version string, log *zap.Logger)
 // lease is how long a step of a replay is one watcher's: longer than it takes between two looks, or each look of another
 // process would take it over.
 func lease(w config.Watcher) time.Duration { return 15*time.Second + 2*w.Interval }
+
+// tagPauses is how many times longer those who take tags off wait than workers trust their copy of a replay. Once would do if
+// all clocks ran at the same speed.
+const tagPauses = 2
 
 func (b *backend) onClose(f func() error) { b.closers = append(b.closers, f) }
 
@@ -102,7 +107,7 @@ func (a *App) Worker() (*worker.Worker, error) {
 	return worker.New(worker.Options{
 		Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Name: a.name,
 		Slots: w.Slots, Visibility: w.VisibilityTimeout, ChunkTime: w.ChunkTime, Reserve: w.Reserve, Drain: w.Drain,
-		MaxAttempts: w.MaxAttempts, Memory: int(w.Memory), Report: a.report, Log: a.log,
+		MaxAttempts: w.MaxAttempts, Memory: int(w.Memory), Report: a.report, TagAge: a.tagAge, Log: a.log,
 	})
 }
 

@@ -85,6 +85,8 @@ func (b *backend) openAWS(ctx context.Context, c config.Config, version string) 
 	}
 	b.queue, b.dead, b.archive, b.ledger = q, dead, objects, l
 	b.retention, b.report = attributes.Retention, 10*time.Second
+	// Above the age that a worker's copy reaches by itself, so that nearly every read after a tag is spared.
+	b.tagAge = 1500 * time.Millisecond
 	b.lease = min(30*time.Second, lease(c.Watcher)) // longer than a call may take
 	return nil
 }

@@ -31,6 +31,7 @@ type Options struct {
 	MaxAttempts int           // as the workers have it (default 5)
 	RowsPerPart int64         // of a fold (default 200,000)
 	PageSize    int           // keys of the archive between two continuations of a listing (default 500)
+	TagPause    time.Duration // between the end of a replay and the first tag that is taken off: above the workers' TagAge (default 0)
 	Keep        time.Duration // that a generation can be rolled back to after it was replaced (default 7 days)
 	Log         *zap.Logger   // default: none
 }

@@ -154,6 +154,11 @@ func (d *Driver) clearTags(ctx context.Context, r ledger.Replay) error {
 	if m.Mode == archive.TagsOff {
 		return nil
 	}
+	// The replay is marked as over. A worker that writes a tag with an older copy of it in hand has done so by then,
+	// or finds its copy too old and reads again.
+	if err := pause(ctx, d.o.TagPause); err != nil {
+		return err
+	}
 	var mu sync.Mutex
 	var first error
 	failed := 0
