@@ -75,6 +75,9 @@ func (e *environment) printCertificate(c *replay.Certificate) {
 		fmt.Fprintf(e.out, " (accepted by %s on %s)", c.Accepted.By, c.Accepted.At.Format(time.RFC3339))
 	}
 	fmt.Fprintln(e.out)
+	if c.Objects.Reused > 0 {
+		fmt.Fprintf(e.out, "%d of the finished were taken over from an earlier replay\n", c.Objects.Reused)
+	}
 	for _, key := range c.Objects.Failed {
 		fmt.Fprintf(e.out, "left out: %s\n", key)
 	}

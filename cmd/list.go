@@ -43,13 +43,13 @@ func (c *listCommand) Run(e *environment) error {
 	}
 	t.Render()
 	fmt.Fprintln(e.out)
-	t = e.newTable("replay", "state", "protocols", "objects", "started")
+	t = e.newTable("replay", "state", "protocols", "objects", "taken over", "started")
 	for _, r := range replays {
 		var names []string
 		for _, p := range r.Protocols {
 			names = append(names, p.Name)
 		}
-		t.AppendRow([]any{r.ID, r.State, strings.Join(names, " "), r.Listing.Objects, r.Created.Format(time.RFC3339)})
+		t.AppendRow([]any{r.ID, r.State, strings.Join(names, " "), r.Listing.Objects, number(r.Listing.Reused), r.Created.Format(time.RFC3339)})
 	}
 	t.Render()
 	return nil
@@ -63,7 +63,7 @@ func instant(t time.Time) string {
 	return t.Format(time.RFC3339)
 }
 
-// number prints a generation, or nothing where there is none.
+// number prints a generation or a count, or nothing where there is none.
 func number(n int64) string {
 	if n == 0 {
 		return ""

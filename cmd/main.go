@@ -144,7 +144,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown), errors.Is(err, replay.ErrNarrow), errors.Is(err, replay.ErrGate),
+	case errors.Is(err, app.ErrUsage), errors.Is(err, replay.ErrUnknown), errors.Is(err, replay.ErrNarrow), errors.Is(err, replay.ErrGate), errors.Is(err, replay.ErrReuse),
 		errors.As(err, new(configError)):
 		return exitUsage
 	case errors.Is(err, replay.ErrHeld), errors.Is(err, errCheck):

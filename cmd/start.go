@@ -22,6 +22,7 @@ type startCommand struct {
 	FoldEvery time.Duration `placeholder:"TIME" help:"Fold what is finished so far this often, so that the totals move. Default: 1m with --cutover immediate, else at the end only."`
 	Gate      []string      `placeholder:"GATE" help:"Hold the replay back at its end unless this holds against what serves: 'rows -1%' (at most 1 % fewer rows in any statistic), 'rows +5%'."`
 	Epoch     int64         `placeholder:"N" help:"Open the new generations under this number, or a later one. For an archive that was written under another Meta table: above all epochs in its keys."`
+	Reuse     string        `placeholder:"REPLAY" help:"Take over what this earlier replay has counted of objects that have not changed, under the same definition and rule, instead of reading them again."`
 	DryRun    bool          `help:"List and count what would be replayed, and change nothing."`
 	JSON      bool          `help:"With --dry-run: print JSON."`
 	Wait      bool          `help:"Follow the replay until it is finished or held back."`
@@ -55,7 +56,7 @@ func (c *startCommand) Run(e *environment) error {
 	}
 	change := func(p *replay.StartParams) {
 		p.Cutoff, p.Narrow, p.Gates = cutoff, narrow, c.Gate
-		p.Immediate, p.FoldEvery, p.Epoch = c.Cutover == "immediate", c.FoldEvery, c.Epoch
+		p.Immediate, p.FoldEvery, p.Epoch, p.Reuse = c.Cutover == "immediate", c.FoldEvery, c.Epoch, c.Reuse
 	}
 	if c.DryRun {
 		dry, err := a.DryRun(e, c.Protocol, change)
@@ -122,11 +123,27 @@ func (c *startCommand) list(e *environment, a *app.App, id string) error {
 	})
 	bar.stop()
 	switch {
-	case err == nil, errors.Is(err, ledger.ErrHeld): // a watcher lists it
+	case errors.Is(err, ledger.ErrHeld): // a watcher lists it
 		return nil
+	case err == nil:
+		return c.sayReused(e, a, id)
 	default:
 		return fmt.Errorf("replay %s is open but not listed to its end; reprise watch or run goes on: %w", id, err)
 	}
+}
+
+// sayReused says how much of the archive need not be read.
+func (c *startCommand) sayReused(e *environment, a *app.App, id string) error {
+	if c.Reuse == "" {
+		return nil
+	}
+	r, err := a.Ledger().Replay(e, id)
+	if err != nil {
+		return fmt.Errorf("reading replay %s: %w", id, err)
+	}
+	fmt.Fprintf(e.err, "%d of %d objects (%s of %s) are taken over from %s, %d are to be read\n", r.Listing.Reused, r.Listing.Objects,
+		humanBytes(r.Listing.ReusedBytes), humanBytes(r.Listing.Bytes), c.Reuse, r.Listing.Objects-r.Listing.Reused)
+	return nil
 }
 
 // rule says how a replay and the live side share the lines of a protocol.
@@ -151,9 +168,17 @@ func (c *startCommand) printDryRun(e *environment, d replay.DryRun) error {
 	if c.JSON {
 		return e.printJSON(d)
 	}
-	t := e.newTable("protocol", "objects", "bytes")
+	header := []any{"protocol", "objects", "bytes"}
+	if c.Reuse != "" {
+		header = append(header, "taken over", "bytes taken over")
+	}
+	t := e.newTable(header...)
 	for _, p := range d.Protocols {
-		t.AppendRow([]any{p.Protocol, p.Objects, humanBytes(p.Bytes)})
+		row := []any{p.Protocol, p.Objects, humanBytes(p.Bytes)}
+		if c.Reuse != "" {
+			row = append(row, p.Reused, humanBytes(p.ReusedBytes))
+		}
+		t.AppendRow(row)
 	}
 	t.Render()
 	fmt.Fprintf(e.err, "left out: %d outside, %d of other protocols, %d that fit no layout\n", d.Outside, d.Others, d.Unmatched)

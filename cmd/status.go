@@ -88,6 +88,9 @@ func (e *environment) printStatus(s replay.Status) {
 	}
 	row("objects", "%d listed%s: %d pending, %d processing, %d finished, %d failed", s.Objects.Listed, listed,
 		s.Objects.Pending, s.Objects.Processing, s.Objects.Finished, s.Objects.Failed)
+	if s.Reuse != "" {
+		row("", "%d of the finished were taken over from %s", s.Objects.Reused, s.Reuse)
+	}
 	if s.Objects.Unmatched > 0 {
 		row("", "%d keys fit no layout", s.Objects.Unmatched)
 	}

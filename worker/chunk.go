@@ -222,7 +222,7 @@ func (c *chunk) count(line archive.Line) {
 // checkRejects holds the protocol's limit of bad lines, at the object's end, where the share is known.
 func (c *chunk) checkRejects() error {
 	a := c.commit.Accounts
-	if share := float64(a.Rejected) / float64(max(a.Read, 1)); share > c.part.Rejects {
+	if share := a.RejectedShare(); share > c.part.Rejects {
 		return fmt.Errorf("%w: %d of %d, a share of %.3g; rejects allows up to %.3g", errBadLines, a.Rejected, a.Read, share, c.part.Rejects)
 	}
 	return nil

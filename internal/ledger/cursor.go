@@ -57,6 +57,10 @@ type Cursor struct {
 	Receipt  Receipt   // of a part of a fold that is FINISHED
 }
 
+// Reused reports whether what an object counts to was taken over from an earlier replay: it was FINISHED from the
+// start, and nobody has ever claimed it.
+func (c *Cursor) Reused() bool { return !c.Fold && c.State == Finished && c.Epoch == 0 }
+
 // MaxRejects is how many samples of bad lines a cursor keeps.
 const MaxRejects = 20
 
@@ -92,6 +96,9 @@ func (a *Accounts) Add(o Accounts) {
 	a.Consumed += o.Consumed
 	a.Bytes += o.Bytes
 }
+
+// RejectedShare is the share of bad lines among those read, from 0 to 1.
+func (a Accounts) RejectedShare() float64 { return float64(a.Rejected) / float64(max(a.Read, 1)) }
 
 // Reject is a sample of a bad line.
 type Reject struct {

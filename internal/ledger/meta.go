@@ -76,6 +76,7 @@ type Replay struct {
 	Immediate bool             `json:"immediate,omitempty"`  // readers read the new generations from the start
 	FoldEvery time.Duration    `json:"fold_every,omitempty"` // between folds of what is finished so far; 0: none but the last
 	Gates     []string         `json:"gates,omitempty"`      // what must hold before the new generations serve (rows -1%)
+	Reuse     string           `json:"reuse,omitempty"`      // id of the earlier replay whose partials are taken over where nothing has changed; "": none
 	Passed    *Acceptance      `json:"passed,omitzero"`      // finish --pass-gate
 	Accepted  *Acceptance      `json:"accepted,omitzero"`    // finish --accept-failed
 	Promoted  bool             `json:"promoted,omitempty"`   // readers read the new generations
@@ -139,6 +140,10 @@ type Listing struct {
 	Again   time.Time `json:"again,omitzero"`
 	Passes  int       `json:"passes,omitempty"`
 	Changed int64     `json:"changed,omitempty"`
+	// Reused is how many objects were taken over from the earlier replay without being read, ReusedBytes their stored size.
+	// For people: what an object is in this replay stands in its cursor (Cursor.Reused).
+	Reused      int64 `json:"reused,omitempty"`
+	ReusedBytes int64 `json:"reused_bytes,omitempty"`
 }
 
 // Fold is one turning of partials into rows.

@@ -25,7 +25,8 @@ type Certificate struct {
 type ObjectAccounts struct {
 	Listed   int64    `json:"listed"`
 	Finished int64    `json:"finished"`
-	Failed   []string `json:"failed"` // keys that were left out; at most maxFaults
+	Reused   int64    `json:"reused,omitempty"` // of the finished: taken over from an earlier replay, and not read
+	Failed   []string `json:"failed"`           // keys that were left out; at most maxFaults
 	LeftOut  int64    `json:"left_out"`
 	Open     []string `json:"open"` // keys that are neither; at most maxFaults
 }
@@ -143,6 +144,9 @@ func (c *Certificate) object(cursor ledger.Cursor, p *ProtocolCertificate) {
 		c.fault("%s: consumed %d of its %d bytes", cursor.Key, a.Consumed, cursor.Size)
 	}
 	c.Objects.Finished++
+	if cursor.Reused() {
+		c.Objects.Reused++
+	}
 	p.Objects++
 	p.Counted += a.Counted
 	c.Lines.Add(a)

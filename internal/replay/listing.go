@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -77,7 +78,10 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 	if err != nil {
 		return false, fmt.Errorf("replay %s: %w", id, err)
 	}
-	p := page{d: d, scope: scope}
+	p := page{d: d, scope: scope, again: true}
+	if p.lender, err = d.lender(ctx, r); err != nil {
+		return false, err
+	}
 	defer d.release(ctx, r.ID)
 	for toList(r) {
 		if err := d.lease(ctx, r.ID); err != nil {
@@ -101,6 +105,7 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 		if r, err = p.save(ctx, r); err != nil {
 			return false, err
 		}
+		p.again = false
 		if r.Promoted || r.State.Ended() {
 			p.untag(ctx, r)
 		}
@@ -150,6 +155,8 @@ func (d *Driver) release(ctx context.Context, id string) {
 type page struct {
 	d         *Driver
 	scope     scope
+	lender    *lender // nil: everything is read
+	again     bool    // an earlier attempt may have come to some of this page
 	cursors   []ledger.Cursor
 	known     int // of the cursors, that were there before
 	bytes     int64
@@ -158,6 +165,7 @@ type page struct {
 	outside   int64
 	live      int64
 	changed   int64
+	reused    ledger.Tally // Objects and Size of what was taken over
 	sample    string
 	last      string
 	end       bool
@@ -165,7 +173,7 @@ type page struct {
 
 // read collects the next page of keys after the continuation.
 func (p *page) read(ctx context.Context, r ledger.Replay) error {
-	*p = page{d: p.d, scope: p.scope, cursors: p.cursors[:0], last: r.Listing.After}
+	*p = page{d: p.d, scope: p.scope, lender: p.lender, again: p.again, cursors: p.cursors[:0], last: r.Listing.After}
 	now := time.Now().UTC()
 	seen := 0
 	for object, err := range p.d.o.Archive.List(ctx, p.scope.listed, r.Listing.After) {
@@ -249,6 +257,8 @@ func (p *page) onlyNew(ctx context.Context, r ledger.Replay) error {
 		case k.State == ledger.Pending && k.Epoch == 0 && !k.StateChange.Before(r.Listing.Again):
 			fresh = append(fresh, c)
 			p.known++
+		case k.Reused() && !k.StateChange.Before(r.Listing.Again): // taken over when this page was cut off
+			p.reuse(k)
 		case k.ETag != c.ETag:
 			if p.changed++; k.State == ledger.Finished {
 				p.d.o.Log.Warn("an object has changed after it was read; what came in is not counted", zap.String("replay", r.ID), zap.String("object", c.Key))
@@ -259,31 +269,57 @@ func (p *page) onlyNew(ctx context.Context, r ledger.Replay) error {
 	return nil
 }
 
-// enqueue writes the page down: cursors first, then tags, then messages, so that a message never comes before what it
-// names, and a crash at any point repeats the page without harm.
+// enqueue writes the page down, what can be taken over from an earlier replay as FINISHED. A crash at any point repeats
+// the page without harm.
 func (p *page) enqueue(ctx context.Context, r ledger.Replay) error {
-	if len(p.cursors) == 0 {
+	if p.lender == nil || len(p.cursors) == 0 {
+		return p.put(ctx, r, p.cursors)
+	}
+	for objects := range slices.Chunk(p.cursors, lendAtOnce) {
+		if err := p.lender.fill(ctx, objects, p.again || r.Listing.Passes > 0); err != nil {
+			return err
+		}
+		if err := p.put(ctx, r, objects); err != nil {
+			return err
+		}
+		for i := range objects { // of which the next pages need nothing
+			objects[i].Partial, objects[i].Segments, objects[i].Rejects = nil, nil, nil
+		}
+	}
+	p.lender.report(ctx)
+	return nil
+}
+
+// put writes objects down: cursors first, then tags, then messages, so that a message never comes before what it names.
+func (p *page) put(ctx context.Context, r ledger.Replay, objects []ledger.Cursor) error {
+	if len(objects) == 0 {
 		return nil
 	}
-	if err := p.d.o.Ledger.Insert(ctx, p.cursors); err != nil {
-		return fmt.Errorf("writing down %d objects: %w", len(p.cursors), err)
+	if err := p.d.o.Ledger.Insert(ctx, objects); err != nil {
+		return fmt.Errorf("writing down %d objects: %w", len(objects), err)
 	}
-	p.tag(ctx, r)
-	tasks := make([]queue.Task, len(p.cursors))
-	for i, c := range p.cursors {
-		tasks[i] = task(c)
+	p.tag(ctx, r, objects)
+	tasks := make([]queue.Task, 0, len(objects))
+	for _, c := range objects {
+		if c.Reused() {
+			p.reuse(c)
+			continue
+		}
+		tasks = append(tasks, task(c))
 	}
 	return p.d.send(ctx, tasks)
 }
 
-// tag shows PENDING on the page's objects. What cannot be tagged is replayed all the same.
-func (p *page) tag(ctx context.Context, r ledger.Replay) {
+func (p *page) reuse(c ledger.Cursor) { p.reused.Add(ledger.Tally{Objects: 1, Size: c.Size}) }
+
+// tag shows the state of objects on them. What cannot be tagged is replayed all the same.
+func (p *page) tag(ctx context.Context, r ledger.Replay, objects []ledger.Cursor) {
 	m := archive.Mirror{Archive: p.d.o.Archive, Mode: r.Tags}
 	var group errgroup.Group
 	group.SetLimit(tagWriters)
-	for _, c := range p.cursors {
+	for _, c := range objects {
 		group.Go(func() error {
-			err := m.Set(ctx, c.Key, string(ledger.Pending), 0, c.StateChange, false)
+			err := m.Set(ctx, c.Key, string(c.State), c.Line, c.StateChange, c.State == ledger.Finished)
 			if errors.Is(err, archive.ErrTooManyTags) {
 				err = p.d.o.Ledger.Note(ctx, c.CursorID, "no room for the tags of the replay: "+err.Error())
 			}
@@ -332,6 +368,8 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 		l.Outside += p.outside
 		l.Live += p.live
 		l.Changed += p.changed
+		l.Reused += p.reused.Objects
+		l.ReusedBytes += p.reused.Size
 		if l.Sample == "" {
 			l.Sample = p.sample
 		}
@@ -348,7 +386,7 @@ func (p *page) save(ctx context.Context, before ledger.Replay) (ledger.Replay, e
 				setState(r, ledger.Running)
 			}
 			p.d.o.Log.Info("everything is enqueued", zap.String("replay", r.ID), zap.Int64("objects", l.Objects), zap.Int64("bytes", l.Bytes),
-				zap.Int64("live", l.Live), zap.Bool("again", !l.Done))
+				zap.Int64("live", l.Live), zap.Int64("reused", l.Reused), zap.Bool("again", !l.Done))
 		}
 		return nil
 	})

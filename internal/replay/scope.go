@@ -58,6 +58,10 @@ type Extent struct {
 	Objects  int64  `json:"objects"`
 	Bytes    int64  `json:"bytes"` // as stored
 	Rule     string `json:"rule"`  // by which a line of the archive counts: ledger.RuleAll or RuleCutoff
+	// Reused is how many of the objects would be taken over from StartParams.Reuse without being read, unless their partials
+	// turn out to be damaged or gone; ReusedBytes is their size, as stored.
+	Reused      int64 `json:"reused,omitempty"`
+	ReusedBytes int64 `json:"reused_bytes,omitempty"`
 }
 
 // DryRun is what a start would do.
@@ -77,12 +81,16 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 	if err != nil {
 		return result, err
 	}
+	if err := d.checkReuse(ctx, p); err != nil {
+		return result, err
+	}
 	if err := d.checkArchive(ctx, p); err != nil {
 		return result, err
 	}
 	at := map[string]int{}
 	var of ledger.Replay
 	of.Live = d.o.Live != nil
+	of.Cutoff, of.Listing.Again = d.cutoff(p, side, time.Now().UTC())
 	for _, part := range p.Protocols {
 		name := part.Definition.Protocol
 		protocol, err := d.o.Ledger.Protocol(ctx, name)
@@ -95,9 +103,13 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 		at[name] = len(result.Protocols)
 		rule := d.rule(p, part)
 		result.Protocols = append(result.Protocols, Extent{Protocol: name, Rule: rule})
-		of.Protocols = append(of.Protocols, ledger.ReplayProtocol{Name: name, Generation: max(protocol.Epoch+1, p.Epoch), Rule: rule, Others: of.Live && part.Others})
+		of.Protocols = append(of.Protocols, ledger.ReplayProtocol{Name: name, Generation: max(protocol.Epoch+1, p.Epoch), Rule: rule, Rejects: part.Rejects, Others: of.Live && part.Others})
 	}
 	scope, err := newScope(p.Prefix, p.Layout, p.Narrow)
+	if err != nil {
+		return result, err
+	}
+	loans, err := d.newLoans(ctx, p, of)
 	if err != nil {
 		return result, err
 	}
@@ -119,7 +131,17 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 		default:
 			result.Protocols[i].Objects++
 			result.Protocols[i].Bytes += object.Size
+			if err := loans.add(ctx, name, object); err != nil {
+				return result, err
+			}
 		}
+	}
+	if err := loans.flush(ctx); err != nil {
+		return result, err
+	}
+	for name, n := range loans.taken {
+		e := &result.Protocols[at[name]]
+		e.Reused, e.ReusedBytes = n.Objects, n.Size
 	}
 	return result, nil
 }

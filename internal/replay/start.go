@@ -34,6 +34,7 @@ type StartParams struct {
 	FoldEvery time.Duration // between two folds of what is finished so far; 0: the last fold alone
 	Epoch     int64         // that the new generations must at least have; 0: the next one of each protocol
 	Gates     []string      // such as "rows -1%": what must hold, against the generations that serve, before the new ones do
+	Reuse     string        // id of an earlier replay: what it has counted is taken over where nothing has changed; "": none
 }
 
 // ProtocolParams describe one protocol's part.
@@ -52,6 +53,9 @@ func (d *Driver) Start(ctx context.Context, p StartParams) (ledger.Replay, error
 	})
 	side, err := d.check(p)
 	if err != nil {
+		return ledger.Replay{}, err
+	}
+	if err := d.checkReuse(ctx, p); err != nil {
 		return ledger.Replay{}, err
 	}
 	if err := d.checkArchive(ctx, p); err != nil {
@@ -114,6 +118,9 @@ const maxProtocols = (ledger.MaxWrite - 1) / 2
 // with ErrBusy a protocol that is being replayed. It writes nothing.
 func (d *Driver) Check(ctx context.Context, p StartParams) error {
 	if _, err := d.check(p); err != nil {
+		return err
+	}
+	if err := d.checkReuse(ctx, p); err != nil {
 		return err
 	}
 	for _, part := range p.Protocols {
@@ -203,17 +210,11 @@ func (p StartParams) checkNarrow() error {
 func (d *Driver) open(ctx context.Context, p StartParams, side bool, now time.Time) (ledger.Writes, error) {
 	var w ledger.Writes
 	r := ledger.Replay{
-		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting, Cutoff: p.Cutoff.UTC(),
-		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Gates: p.Gates,
+		ID: ulid.MustNewDefault(now).String(), State: ledger.Starting,
+		Prefix: p.Prefix, Layout: p.Layout, Tags: p.Tags, Narrow: p.Narrow, Gates: p.Gates, Reuse: p.Reuse,
 		Immediate: p.Immediate, FoldEvery: p.FoldEvery, Created: now, Changed: now, Live: d.o.Live != nil, Side: side,
 	}
-	if p.Cutoff.IsZero() {
-		r.Cutoff = now
-	}
-	if d.o.Live != nil && !side && slices.ContainsFunc(p.Protocols, func(p ProtocolParams) bool { return p.Others }) {
-		r.Cutoff = now.Add(d.o.Live.Settle)
-		r.Listing.Again = r.Cutoff.Add(d.o.Live.Late)
-	}
+	r.Cutoff, r.Listing.Again = d.cutoff(p, side, now)
 	for _, part := range p.Protocols {
 		name := part.Definition.Protocol
 		protocol, err := d.o.Ledger.Protocol(ctx, name)
@@ -246,6 +247,19 @@ func (d *Driver) open(ctx context.Context, p StartParams, side bool, now time.Ti
 	}
 	w.Replays = []ledger.Replay{r}
 	return w, nil
+}
+
+// cutoff is the last instant that counts in a replay that starts now, and when the archive is to be listed again; zero: never.
+func (d *Driver) cutoff(p StartParams, side bool, now time.Time) (cutoff, again time.Time) {
+	cutoff = p.Cutoff.UTC()
+	if p.Cutoff.IsZero() {
+		cutoff = now
+	}
+	if d.o.Live != nil && !side && slices.ContainsFunc(p.Protocols, func(p ProtocolParams) bool { return p.Others }) {
+		cutoff = now.Add(d.o.Live.Settle)
+		again = cutoff.Add(d.o.Live.Late)
+	}
+	return cutoff, again
 }
 
 // rule says how the replay and the live side share the lines of a protocol: by the epoch of the archive's objects where

@@ -30,8 +30,9 @@ type Status struct {
 	Queue          queue.Counts     `json:"queue"`
 	DeadLetters    int64            `json:"dead_letters"`
 	Accepted       int64            `json:"accepted_failed"`
-	Side           bool             `json:"side,omitempty"` // fills side generations, which are never promoted
-	Live           *StatusLive      `json:"live,omitempty"` // nil without a live side
+	Reuse          string           `json:"reuse,omitempty"` // the earlier replay that objects are taken over from
+	Side           bool             `json:"side,omitempty"`  // fills side generations, which are never promoted
+	Live           *StatusLive      `json:"live,omitempty"`  // nil without a live side
 }
 
 // StatusObjects sorts the objects by state.
@@ -42,6 +43,7 @@ type StatusObjects struct {
 	Processing int64 `json:"processing"`
 	Finished   int64 `json:"finished"`
 	Failed     int64 `json:"failed"`
+	Reused     int64 `json:"reused,omitempty"` // of the finished: taken over from an earlier replay, and not read
 	Unmatched  int64 `json:"unmatched"`
 	Others     int64 `json:"others"`
 	Live       int64 `json:"live,omitempty"`    // archived after the start, and counted live
@@ -106,9 +108,9 @@ func (d *Driver) status(ctx context.Context, r ledger.Replay) (Status, error) {
 			Pending: sum.Objects[ledger.Pending].Objects, Processing: sum.Objects[ledger.Processing].Objects,
 			Finished: sum.Objects[ledger.Finished].Objects, Failed: sum.Objects[ledger.Failed].Objects,
 			Unmatched: r.Listing.Unmatched, Others: r.Listing.Others,
-			Live: r.Listing.Live, Changed: r.Listing.Changed,
+			Live: r.Listing.Live, Changed: r.Listing.Changed, Reused: r.Listing.Reused,
 		},
-		Lines: counting.Accounts, Side: r.Side,
+		Lines: counting.Accounts, Side: r.Side, Reuse: r.Reuse,
 		Bytes: StatusBytes{Listed: total.Size, Read: total.Consumed},
 		Fold:  StatusFold{Number: r.Fold.Number, Finished: sum.Parts[r.Fold.Number][ledger.Finished]},
 	}
@@ -184,6 +186,7 @@ func (d *Driver) rates(ctx context.Context, r ledger.Replay, sum ledger.Summary,
 	if err != nil {
 		return fmt.Errorf("reading the workers' progress: %w", err)
 	}
+	reports = slices.DeleteFunc(reports, func(p ledger.Progress) bool { return p.Lines+p.Objects+p.Chunks == 0 }) // of what was taken over
 	if len(reports) == 0 {
 		return nil
 	}
@@ -205,8 +208,9 @@ func (d *Driver) rates(ctx context.Context, r ledger.Replay, sum ledger.Summary,
 	s.BytesPerSecond = float64(bytes) / seconds
 	open := sum.Objects[ledger.Pending]
 	open.Add(sum.Objects[ledger.Processing])
-	if left := open.Size - open.Consumed; r.State == ledger.Running && s.Bytes.Read > 0 && open.Objects > 0 {
-		estimate := float64(max(left, 0)) / (float64(s.Bytes.Read) / seconds)
+	read := s.Bytes.Read - r.Listing.ReusedBytes // by workers
+	if left := open.Size - open.Consumed; r.State == ledger.Running && read > 0 && open.Objects > 0 {
+		estimate := float64(max(left, 0)) / (float64(read) / seconds)
 		s.SecondsLeft = &estimate
 	}
 	return nil
