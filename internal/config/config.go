@@ -28,14 +28,15 @@ const (
 
 // Config is the whole configuration. Its yaml tags are the keys of the file.
 type Config struct {
-	Backend  string   `yaml:"backend"` // BackendLocal or BackendAWS
-	Local    Local    `yaml:"local"`
-	AWS      AWS      `yaml:"aws"`
-	Archive  Archive  `yaml:"archive"`
-	Worker   Worker   `yaml:"worker"`
-	Watcher  Watcher  `yaml:"watcher"`
-	Live     Live     `yaml:"live"`
-	Archiver Archiver `yaml:"archiver"`
+	Backend   string    `yaml:"backend"` // BackendLocal or BackendAWS
+	Local     Local     `yaml:"local"`
+	AWS       AWS       `yaml:"aws"`
+	Archive   Archive   `yaml:"archive"`
+	Worker    Worker    `yaml:"worker"`
+	Watcher   Watcher   `yaml:"watcher"`
+	Live      Live      `yaml:"live"`
+	Archiver  Archiver  `yaml:"archiver"`
+	Telemetry Telemetry `yaml:"telemetry"`
 	// Protocol holds the protocols by name; Protocols gives the names.
 	Protocol map[string]Protocol `yaml:"protocols"`
 
@@ -156,8 +157,9 @@ func Default() Config {
 			Drain:             25 * time.Second,
 			Memory:            64 << 20,
 		},
-		Live:     Live{Settle: 30 * time.Second, Late: 15 * time.Minute, Drain: 5 * time.Minute, Slots: 16},
-		Archiver: Archiver{MaxBytes: 64 << 20, MaxAge: 5 * time.Minute, KeepEntries: 48 * time.Hour},
+		Live:      Live{Settle: 30 * time.Second, Late: 15 * time.Minute, Drain: 5 * time.Minute, Slots: 16},
+		Archiver:  Archiver{MaxBytes: 64 << 20, MaxAge: 5 * time.Minute, KeepEntries: 48 * time.Hour},
+		Telemetry: Telemetry{EMF: EMFAuto, Stack: "reprise"},
 	}
 }
 

@@ -46,6 +46,7 @@ func (c Config) Validate() error {
 	v.duration("watcher.interval", c.Watcher.Interval, minInterval, maxInterval)
 	v.duration("watcher.stuck_after", c.Watcher.StuckAfter, time.Second, maxStuckAfter)
 	v.live(c)
+	v.telemetry(c.Telemetry)
 	if len(c.Protocol) == 0 {
 		v.fail("protocols", "there is none; describe at least one, as in the sample that `reprise init` writes")
 	}

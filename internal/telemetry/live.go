@@ -1,0 +1,113 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The metrics of the live side of which alarms are made.
+const (
+	lagSeconds        = "live_lag_seconds"
+	unarchivedEntries = "unarchived_entries"
+	unarchivedAge     = "unarchived_age_seconds"
+)
+
+// Live is what a consumer of the incoming table's stream reports to. Its methods may be called by any number of goroutines, and on nil.
+type Live struct {
+	entries, retries, left, bad, swept prometheus.Counter
+}
+
+// Live makes what a consumer reports to. lag and shards are asked when somebody reads the metrics: how far the consumer is behind
+// the stream, and how many shards it reads. Call it once.
+func (m *Metrics) Live(lag func() time.Duration, shards func() int) *Live {
+	if m == nil {
+		return nil
+	}
+	m.gaugeFunc(lagSeconds, "How far the consumer is behind the stream of the incoming table: the age of the last record read where more wait, or the time since the stream could be read.",
+		func() float64 { return lag().Seconds() })
+	m.gaugeFunc("live_shards", "Shards of the stream that the process reads.", func() float64 { return float64(shards()) })
+	return &Live{
+		entries: m.counter("live_entries_total", "Entries that the stream has brought and that were counted, or left to the sweeps."),
+		retries: m.counter("live_retries_total", "Entries that were to be counted again because the store had refused them."),
+		left:    m.counter("live_left_total", "Entries that the stream has brought and that are left to the sweeps."),
+		bad:     m.counter("live_bad_records_total", "Records of the stream that are no entry and were passed over."),
+		swept:   m.counter("live_swept_total", "Entries that a sweep has counted because the stream had not brought them."),
+	}
+}
+
+// Read says how many entries of the stream were taken, and how many records were none.
+func (l *Live) Read(entries, bad int) {
+	if l != nil {
+		l.entries.Add(float64(entries))
+		l.bad.Add(float64(bad))
+	}
+}
+
+// Again says how many entries are to be counted once more.
+func (l *Live) Again(entries int) {
+	if l != nil {
+		l.retries.Add(float64(entries))
+	}
+}
+
+// Left says how many entries are left to the sweeps.
+func (l *Live) Left(entries int) {
+	if l != nil {
+		l.left.Add(float64(entries))
+	}
+}
+
+// Swept says how many entries a sweep has counted.
+func (l *Live) Swept(entries int64) {
+	if l != nil {
+		l.swept.Add(float64(entries))
+	}
+}
+
+// Archiver is what an archiver reports to. Its methods may be called by any number of goroutines, and on nil.
+type Archiver struct {
+	joined, archived, objects, text, stored prometheus.Counter
+	entries, age                            prometheus.Gauge
+}
+
+// Archiver makes what an archiver reports to. Call it once.
+func (m *Metrics) Archiver() *Archiver {
+	if m == nil {
+		return nil
+	}
+	return &Archiver{
+		joined:   m.counter("archiver_joined_total", "Entries that have joined a batch."),
+		archived: m.counter("archiver_entries_total", "Entries that were marked as archived."),
+		objects:  m.counter("archiver_objects_total", "Batches that were written to the archive as an object, or found written."),
+		text:     m.counter("archiver_text_bytes_total", "Bytes of the lines of these objects, with their newlines."),
+		stored:   m.counter("archiver_stored_bytes_total", "Bytes of these objects as they are stored."),
+		entries:  m.gauge(unarchivedEntries, "Entries of the incoming table that are not archived, as counted once a minute, about up to 1000 of each protocol."),
+		age:      m.gauge(unarchivedAge, "Age of the oldest of them; 0 where there is none."),
+	}
+}
+
+// Archived is what an archiver has done.
+type Archived struct {
+	Joined, Entries, Objects, Text, Stored int64
+}
+
+// Archived says what was done.
+func (a *Archiver) Archived(d Archived) {
+	if a == nil {
+		return
+	}
+	a.joined.Add(float64(d.Joined))
+	a.archived.Add(float64(d.Entries))
+	a.objects.Add(float64(d.Objects))
+	a.text.Add(float64(d.Text))
+	a.stored.Add(float64(d.Stored))
+}
+
+// Backlog says how many entries wait to be archived, and how old the oldest is.
+func (a *Archiver) Backlog(entries int64, oldest time.Duration) {
+	if a != nil {
+		a.entries.Set(float64(entries))
+		a.age.Set(max(oldest.Seconds(), 0))
+	}
+}
