@@ -118,6 +118,7 @@ func (c *chunk) reserveSkip(ctx context.Context) error {
 		return nil
 	}
 	skip := time.Duration(float64(c.cursor.Consumed-c.cursor.Frame.Offset) / skipRate * float64(time.Second))
+	c.w.o.Alive.Allow(skip)
 	if skip < c.ownership()/4 {
 		return nil
 	}
@@ -265,6 +266,7 @@ func (c *chunk) save(ctx context.Context, state ledger.State) error {
 	if err := c.w.commit(ctx, commit); err != nil {
 		return fmt.Errorf("committing %s up to line %d: %w", c.task.Key, to, err)
 	}
+	c.tellCommitted(commit.Accounts)
 	c.w.progress.add(c.task.Replay, c.task.Protocol, committed{
 		lines: to - c.from, bytes: commit.Accounts.Bytes - c.cursor.Bytes, objects: c.objects, keys: partial.Hashes(),
 	})
@@ -290,7 +292,9 @@ func (c *chunk) lostReceipt(ctx context.Context) bool {
 
 // commit writes a commit until its outcome is known. After an error that leaves it open, the cursor tells: our epoch at
 // the position that we wrote means that it happened.
-func (w *Worker) commit(ctx context.Context, c ledger.Commit) error {
+func (w *Worker) commit(ctx context.Context, c ledger.Commit) (err error) {
+	ctx, done := w.tellCommit(ctx, c)
+	defer func() { done(err) }()
 	for attempt := 1; ; attempt++ {
 		err := w.o.Ledger.Commit(ctx, c)
 		if err == nil {

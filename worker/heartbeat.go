@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-56345083/reprise/internal/telemetry"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -72,12 +73,18 @@ func (h *heartbeat) beat(ctx context.Context) {
 		err := h.o.Queue.ChangeVisibility(c, batch)
 		cancel()
 		if err == nil {
+			h.o.Metrics.Extended(telemetry.ExtensionOK, len(batch))
 			continue
 		}
 		for i, change := range batch {
-			if e := queue.EntryError(err, i); errors.Is(e, queue.ErrStaleReceipt) {
+			switch e := queue.EntryError(err, i); {
+			case e == nil:
+				h.o.Metrics.Extended(telemetry.ExtensionOK, 1)
+			case errors.Is(e, queue.ErrStaleReceipt):
+				h.o.Metrics.Extended(telemetry.ExtensionStale, 1)
 				h.lose(change.Receipt, e)
-			} else if e != nil && ctx.Err() == nil {
+			case ctx.Err() == nil:
+				h.o.Metrics.Extended(telemetry.ExtensionFailed, 1)
 				h.o.Log.Warn("extending the visibility", zap.Error(e))
 			}
 		}

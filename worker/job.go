@@ -12,6 +12,7 @@ import (
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/stats"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -23,6 +24,7 @@ type job struct {
 	replay  ledger.Replay
 	cursor  ledger.Cursor // as this job knows it
 	claimed bool          // cursor.Epoch is ours
+	since   time.Time     // when it was claimed
 	read    int64         // lines read for this message, committed or not
 	looked  time.Time     // when mayGoOn asked for the replay last
 	log     *zap.Logger
@@ -36,6 +38,10 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	defer w.beats.drop(m.Receipt)
 
 	started := time.Now()
+	w.o.Metrics.Begun()
+	if m.Receives == 1 {
+		w.o.Metrics.Received(started.Sub(m.Sent))
+	}
 	j := &job{w: w, message: m, looked: started, log: w.o.Log}
 	err := j.safely(ctx)
 	if cause := context.Cause(ctx); cause != nil {
@@ -50,6 +56,9 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	}
 	err = j.weigh(err)
 	verdict := decide(err, attempts, w.o.MaxAttempts)
+	if j.claimed {
+		w.o.Metrics.Chunk(j.kind(), time.Since(j.since))
+	}
 
 	fields := []zap.Field{
 		zap.String("replay", j.task.Replay), zap.String("object", j.task.Key), zap.Int64("line", j.cursor.Line),
@@ -70,6 +79,8 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	if err := j.settle(last, verdict, err); err != nil {
 		j.log.Warn("settling a message", append(fields, zap.Error(err))...)
 	}
+	w.o.Metrics.Handled(verdict.String())
+	w.o.Alive.Beat()
 }
 
 // safely makes an error of a panic: one object's line must not end the work on all others. It is tried again like any
@@ -156,11 +167,20 @@ func (j *job) mayGoOn(ctx context.Context) error {
 		return nil
 	}
 	j.looked = now
+	j.w.o.Alive.Beat()
 	r, err := j.w.replays.get(ctx, j.task.Replay, false)
 	if err != nil {
 		return nil //nolint:nilerr // the commit will tell what matters
 	}
 	return standing(r)
+}
+
+// kind is what the work is, as metrics name it.
+func (j *job) kind() string {
+	if j.task.Fold {
+		return telemetry.KindFold
+	}
+	return telemetry.KindObject
 }
 
 func (j *job) id() ledger.CursorID {
@@ -194,7 +214,7 @@ func (j *job) claim(ctx context.Context) error {
 		j.cursor = cursor
 		switch {
 		case err == nil:
-			j.claimed = true
+			j.claimed, j.since = true, now
 			if cursor.NoProgress > j.w.o.MaxAttempts {
 				return fmt.Errorf("%w in %d%s%s", errNoProgress, j.w.o.MaxAttempts, afterAttempts, lastReason(cursor.Error))
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -32,6 +33,11 @@ type Options struct {
 	Report      time.Duration // between two notes of progress in the ledger (default 10 s)
 	TagAge      time.Duration // how old a copy of the replay may be that says, after a tag was written, that it is not over: below every driver's TagPause (default 0: it is read afresh)
 	Log         *zap.Logger   // default: none
+
+	// Whom to tell what is done; all of them may be nil.
+	Metrics *telemetry.Worker
+	Alive   *telemetry.Pulse // of the loop that receives, and of the slots where it waits for one
+	Tracer  *telemetry.Tracer
 }
 
 // minVisibility leaves the heartbeat, at a third of it, a time that a call can take.

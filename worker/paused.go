@@ -39,6 +39,7 @@ func (w *Worker) holdPaused(ctx context.Context) {
 
 // allPaused asks the ledger; what cannot be read is no reason to wait.
 func (w *Worker) allPaused(ctx context.Context) bool {
+	w.o.Alive.Beat()
 	replays, err := w.o.Ledger.Replays(ctx)
 	return err == nil && paused(replays)
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"iter"
+	"math"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type total struct {
 	ledger.Progress
 	keys    map[string]*hyperloglog.Sketch // by protocol
 	changed bool
+	told    int64     // Lines, as the log has it
+	toldAt  time.Time // and since when
 }
 
 // committed is what one commit adds.
@@ -44,6 +47,7 @@ func (p *progress) add(replay, protocol string, c committed) {
 	if t == nil {
 		t = &total{keys: map[string]*hyperloglog.Sketch{}}
 		t.Replay, t.Worker, t.Since = replay, p.o.Name, time.Now()
+		t.toldAt = t.Since
 		p.totals[replay] = t
 	}
 	t.Lines += c.lines
@@ -118,8 +122,11 @@ func (p *progress) changed() []ledger.Progress {
 func (p *progress) say() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := time.Now()
 	for replay, t := range p.totals {
+		rate := float64(t.Lines-t.told) / max(now.Sub(t.toldAt), time.Second).Seconds()
+		t.told, t.toldAt = t.Lines, now
 		p.o.Log.Info("progress", zap.String("replay", replay), zap.Int64("lines", t.Lines), zap.Int64("bytes", t.Bytes),
-			zap.Int64("objects", t.Objects), zap.Int64("chunks", t.Chunks))
+			zap.Int64("objects", t.Objects), zap.Int64("chunks", t.Chunks), zap.Float64("lines_per_second", math.Round(rate)))
 	}
 }

@@ -25,6 +25,9 @@ const (
 
 var verdictNames = [...]string{"done", "hand on", "retry", "wait", "poison", "lost", "released"}
 
+// VerdictNames are the names of all verdicts.
+func VerdictNames() []string { return verdictNames[:] }
+
 // String gives the verdict's name, as logs and metrics have it.
 func (v Verdict) String() string { return verdictNames[v] }
 

@@ -108,7 +108,9 @@ func (w *Worker) lastWrites(ctx context.Context) (context.Context, context.Cance
 // to see whether it is over.
 func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
 	failures, probes := 0, 0
+	w.o.Metrics.Slots(w.o.Slots)
 	for {
+		w.o.Alive.Beat()
 		w.holdPaused(ctx)
 		limit := queue.MaxBatch
 		if over := w.outage.lasting(); over == nil {
@@ -122,6 +124,7 @@ func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
 		if n == 0 {
 			return
 		}
+		w.o.Alive.Beat()
 		messages, err := w.o.Queue.Receive(ctx, queue.ReceiveParams{Max: n, Wait: w.o.Wait, Visibility: w.o.Visibility})
 		for range n - len(messages) {
 			w.free <- struct{}{}
