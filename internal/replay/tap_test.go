@@ -172,6 +172,18 @@ func (l tapLedger) Progress(ctx context.Context, id string) ([]ledger.Progress, 
 	return get(l.t, "Progress", func() ([]ledger.Progress, error) { return l.Ledger.Progress(ctx, id) })
 }
 
+func (l tapLedger) PutProgress(ctx context.Context, p ledger.Progress) error {
+	return l.t.do("PutProgress", func() error { return l.Ledger.PutProgress(ctx, p) })
+}
+
+func (l tapLedger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Segment, blob []byte) error {
+	return l.t.do("PutSegment", func() error { return l.Ledger.PutSegment(ctx, id, s, blob) })
+}
+
+func (l tapLedger) Segment(ctx context.Context, id ledger.CursorID, s ledger.Segment) ([]byte, error) {
+	return get(l.t, "Segment", func() ([]byte, error) { return l.Ledger.Segment(ctx, id, s) })
+}
+
 type tapQueue struct {
 	queue.Queue
 	t *tap
