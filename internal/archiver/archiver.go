@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/entries"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 )
 
 // Archiver archives the entries of some protocols. Its methods may be called by several goroutines: passes and Onces
@@ -21,6 +22,8 @@ type Archiver struct {
 	looking  chan struct{} // held by who walks over entries
 	building chan struct{} // held by who has an object in memory
 	progress progress
+	alive    *telemetry.Pulse
+	counted  time.Time // when the backlog was counted last
 }
 
 // New makes an archiver.
@@ -36,6 +39,8 @@ func New(o Options) (*Archiver, error) {
 func (a *Archiver) Run(ctx context.Context) error {
 	rest := map[string]failure{}
 	for ctx.Err() == nil {
+		a.alive.Beat()
+		a.backlog(ctx)
 		for _, p := range a.o.Protocols {
 			if time.Now().Before(rest[p.Name].until) {
 				continue
@@ -153,6 +158,7 @@ func leaseName(protocol string) string { return "archive#" + protocol }
 func (a *Archiver) lease(ctx context.Context, protocol string, wait bool) (keep func(context.Context) error, err error) {
 	var renewed time.Time
 	keep = func(ctx context.Context) error {
+		a.alive.Beat()
 		now := time.Now()
 		if now.Sub(renewed) < a.o.Lease/3 {
 			return nil

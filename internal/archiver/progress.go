@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/telemetry"
 )
 
 // totals are what was done.
@@ -24,6 +26,7 @@ type progress struct {
 	moves   int64            // grows with whatever gets on
 	waiting map[string]int64 // by protocol: entries that the last pass saw and left
 	logged  time.Time
+	metrics *telemetry.Archiver
 }
 
 func (p *progress) add(t totals) {
@@ -36,6 +39,7 @@ func (p *progress) add(t totals) {
 	p.since.text += t.text
 	p.since.stored += t.stored
 	p.since.removed += t.removed
+	p.metrics.Archived(telemetry.Archived{Joined: t.joined, Entries: t.entries, Objects: t.objects, Text: t.text, Stored: t.stored})
 }
 
 // moved is a number that has grown if anything has got on.

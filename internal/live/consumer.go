@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/seed-56345083/reprise/internal/telemetry"
 )
 
 // ConsumerOptions are what reading the feed needs. Zero durations and numbers take the defaults.
@@ -28,6 +30,9 @@ type ConsumerOptions struct {
 	Compact  time.Duration // between two compactions (default 24 h)
 	Once     bool          // end when every shard was read to the present and a sweep found nothing left of what was there
 	Log      *zap.Logger   // default: none
+
+	// Whom to tell that the loops go on, that look for shards and that sweep; both may be nil.
+	Following, Sweeping *telemetry.Pulse
 }
 
 // Consumer reads the feed and counts what it brings. Run it once.
@@ -40,12 +45,54 @@ type Consumer struct {
 	trimmed chan struct{} // has a token when the feed has lost something: only a sweep finds it
 	done    done
 	started atomic.Bool
+	metrics *telemetry.Live
+	shards  atomic.Int64 // when the feed's shards were read last, in nanoseconds since 1970
 }
 
 // done is what a consumer has done since it said so last.
 type done struct {
 	read, bad, left atomic.Int64
-	lag             sync.Map // by shard: when the last record read was written, where more wait
+	lag             sync.Map // by shard: position
+}
+
+// position is how far a shard was read.
+type position struct {
+	behind time.Time // when the last record read was written, where more wait; zero: nothing waits
+	at     time.Time // when it was read, and what it brought counted
+}
+
+// lagPatience is how long a shard may go without being read before it counts as behind: longer than a poll and a read.
+const lagPatience = 15 * time.Second
+
+// Observe lets the consumer tell what it does. Call it before Run.
+func (c *Consumer) Observe(m *telemetry.Metrics) {
+	c.metrics = m.Live(c.lag, c.reads)
+}
+
+// reads is how many shards are read here.
+func (c *Consumer) reads() int {
+	n := 0
+	c.reading.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// lag is how far the slowest of the shards that are read here is behind. One that cannot be read is as far behind as that lasts,
+// and so is all of the feed where its shards cannot be read.
+func (c *Consumer) lag() time.Duration {
+	lag := time.Since(time.Unix(0, c.shards.Load()))
+	if lag < lagPatience+c.o.Discover {
+		lag = 0
+	}
+	c.done.lag.Range(func(_, at any) bool {
+		switch p := at.(position); {
+		case !p.behind.IsZero():
+			lag = max(lag, time.Since(p.behind))
+		case time.Since(p.at) > lagPatience:
+			lag = max(lag, time.Since(p.at))
+		}
+		return true
+	})
+	return lag
 }
 
 // NewConsumer makes a consumer; nothing runs yet.
@@ -75,7 +122,9 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Consumer{o: o, counter: o.Counter, changed: make(chan struct{}, 1), trimmed: make(chan struct{}, 1)}, nil
+	c := &Consumer{o: o, counter: o.Counter, changed: make(chan struct{}, 1), trimmed: make(chan struct{}, 1)}
+	c.shards.Store(time.Now().UnixNano())
+	return c, nil
 }
 
 var errStarted = errors.New("live: a consumer runs once")
@@ -105,12 +154,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 func (c *Consumer) report(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, time.Minute)
-		shards := 0
-		c.reading.Range(func(any, any) bool { shards++; return true })
-		var lag time.Duration
-		c.done.lag.Range(func(_, behind any) bool { lag = max(lag, time.Since(behind.(time.Time))); return true })
-		c.o.Log.Info("progress", zap.Int("shards", shards), zap.Int64("entries", c.done.read.Swap(0)),
-			zap.Int64("undecodable", c.done.bad.Swap(0)), zap.Int64("left_to_sweeps", c.done.left.Swap(0)), zap.Duration("lag", lag))
+		c.o.Log.Info("progress", zap.Int("shards", c.reads()), zap.Int64("entries", c.done.read.Swap(0)),
+			zap.Int64("undecodable", c.done.bad.Swap(0)), zap.Int64("left_to_sweeps", c.done.left.Swap(0)), zap.Duration("lag", c.lag()))
 	}
 }
 

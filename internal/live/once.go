@@ -26,7 +26,7 @@ func (c *Consumer) once(ctx context.Context) error {
 		var errs []error
 		counted := int64(0)
 		for _, p := range protocols {
-			swept, err := c.counter.sweep(ctx, p.Name, everything)
+			swept, err := c.counter.sweep(ctx, p.Name, everything, nil)
 			counted += swept.Counted
 			errs = append(errs, err)
 		}

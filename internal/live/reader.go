@@ -81,23 +81,24 @@ func (r *reader) run(ctx context.Context) error {
 func (r *reader) take(ctx context.Context, records entries.Records) bool {
 	for _, bad := range records.Bad {
 		r.c.done.bad.Add(1)
+		r.c.metrics.Read(0, 1)
 		r.c.o.Log.Warn("a record of the feed is no entry, it is passed over", zap.String("shard", r.at.Shard), zap.String("record", bad))
 	}
 	if !r.count(ctx, records.Entries) {
 		return false
 	}
 	r.c.done.read.Add(int64(len(records.Entries)))
+	r.c.metrics.Read(len(records.Entries), 0)
 	r.news += len(records.Entries) + len(records.Bad)
 	r.moved = r.moved || r.at.Position != records.Next
 	r.at.Position = records.Next
 	switch {
 	case !records.More:
 		r.at.Behind = time.Time{}
-		r.c.done.lag.Delete(r.at.Shard)
 	case !records.Newest.IsZero():
 		r.at.Behind = records.Newest
-		r.c.done.lag.Store(r.at.Shard, records.Newest)
 	}
+	r.c.done.lag.Store(r.at.Shard, position{behind: r.at.Behind, at: time.Now()})
 	return true
 }
 
@@ -118,7 +119,7 @@ func (r *reader) count(ctx context.Context, list []entries.Entry) bool {
 		case ctx.Err() != nil:
 			return false
 		case len(failures) < all && try >= triesBesides, time.Since(began) >= r.c.o.Patience:
-			r.c.done.left.Add(int64(len(failures)))
+			r.c.leave(len(failures))
 			r.c.o.Log.Error("entries cannot be counted now: sweeps will try again", zap.String("shard", r.at.Shard),
 				zap.Int("entries", len(failures)), zap.String("first", failures[0].ID), zap.Error(failures[0].Err))
 			return true
@@ -129,9 +130,16 @@ func (r *reader) count(ctx context.Context, list []entries.Entry) bool {
 		for _, f := range failures {
 			again[f.ID] = true
 		}
+		r.c.metrics.Again(len(failures))
 		list = slices.DeleteFunc(list, func(e entries.Entry) bool { return !again[e.ID] })
 		pause(ctx, backoff(try, 200*time.Millisecond, 30*time.Second))
 	}
+}
+
+// leave leaves entries to the sweeps.
+func (c *Consumer) leave(n int) {
+	c.done.left.Add(int64(n))
+	c.metrics.Left(n)
 }
 
 // wanted are the entries of the protocols that are counted here.
@@ -145,7 +153,7 @@ func (c *Consumer) wanted(list []entries.Entry) []entries.Entry {
 			wanted = append(wanted, e)
 			continue
 		}
-		c.done.left.Add(1)
+		c.leave(1)
 		if c.counter.often.may("not configured " + e.Protocol) {
 			c.o.Log.Warn("entries of a protocol that is not configured stay as they are", zap.String("protocol", e.Protocol), zap.String("entry", e.ID))
 		}
@@ -159,7 +167,7 @@ func (c *Consumer) refused(failures []Failure) []Failure {
 		if !f.Waits() {
 			return false
 		}
-		c.done.left.Add(1)
+		c.leave(1)
 		if errors.Is(f.Err, ErrNoGeneration) && c.counter.often.may(f.Err.Error()) { // of the other reason the counter has told
 			c.o.Log.Warn("entries stay as they are until there is a generation", zap.String("entry", f.ID), zap.Error(f.Err))
 		}

@@ -23,6 +23,7 @@ func (c *Consumer) follow(ctx context.Context) {
 	}
 	failures := 0
 	for ctx.Err() == nil {
+		c.o.Following.Beat()
 		wait := c.o.Discover
 		if err := c.discover(ctx, &readers, free); err != nil && ctx.Err() == nil {
 			failures++
@@ -77,6 +78,7 @@ func (c *Consumer) readable(ctx context.Context, present map[string]bool) ([]str
 	if err != nil {
 		return nil, fmt.Errorf("reading the shards of the feed: %w", err)
 	}
+	c.shards.Store(time.Now().UnixNano())
 	checkpoints, err := c.counter.o.Entries.Checkpoints(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoints of the feed: %w", err)
@@ -115,6 +117,7 @@ func (c *Consumer) read(ctx context.Context, shard string, once bool) error {
 			return err
 		}
 		r := &reader{c: c, at: at, once: once, began: time.Now()}
+		c.done.lag.Store(shard, position{at: r.began})
 		return r.run(ctx)
 	})
 	if errors.Is(err, errLost) {

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-56345083/reprise/internal/entries"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 )
 
 // Sweep counts what the index shows of a protocol's entries in every generation that lacks it. nil: every entry that the index
@@ -15,7 +16,7 @@ import (
 // of another protocol (a producer's mistake).
 // The error is a *CountError, a failure to read, or ErrNoGeneration; what can be counted is, all the same.
 func (c *Counter) Sweep(ctx context.Context, protocol string) error {
-	_, err := c.sweep(ctx, protocol, everything)
+	_, err := c.sweep(ctx, protocol, everything, nil)
 	return err
 }
 
@@ -44,7 +45,8 @@ const (
 	maxVain = 3
 )
 
-func (c *Counter) sweep(ctx context.Context, protocol string, of sweepOf) (swept, error) {
+// sweep is Sweep of some entries; alive beats while it goes on.
+func (c *Counter) sweep(ctx context.Context, protocol string, of sweepOf, alive *telemetry.Pulse) (swept, error) {
 	record, err := c.o.Ledger.Protocol(ctx, protocol)
 	if err != nil {
 		return swept{}, fmt.Errorf("sweeping %s: reading the protocol: %w", protocol, err)
@@ -52,7 +54,7 @@ func (c *Counter) sweep(ctx context.Context, protocol string, of sweepOf) (swept
 	if len(record.Gens) == 0 {
 		return swept{}, fmt.Errorf("sweeping %s: %w", protocol, ErrNoGeneration)
 	}
-	s := sweep{c: c, protocol: protocol, gens: record.Gens, err: CountError{Protocol: protocol}}
+	s := sweep{c: c, alive: alive, protocol: protocol, gens: record.Gens, err: CountError{Protocol: protocol}}
 	ids := make([]string, 0, entries.MaxRead)
 	for u, err := range c.o.Entries.Unfinished(ctx, protocol) {
 		if err != nil {
@@ -83,6 +85,7 @@ func (c *Counter) sweep(ctx context.Context, protocol string, of sweepOf) (swept
 // sweep is a sweep under way.
 type sweep struct {
 	c        *Counter
+	alive    *telemetry.Pulse
 	protocol string
 	gens     []int64
 	done     swept
@@ -92,6 +95,7 @@ type sweep struct {
 
 // look reads some entries and counts those that lack a generation.
 func (s *sweep) look(ctx context.Context, ids []string) error {
+	s.alive.Beat()
 	read, err := s.c.read(ctx, ids)
 	if err != nil {
 		return fmt.Errorf("sweeping %s: %w", s.protocol, err)

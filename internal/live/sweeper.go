@@ -14,6 +14,7 @@ import (
 func (c *Consumer) sweep(ctx context.Context) {
 	whole := map[string]whole{}
 	for ctx.Err() == nil {
+		c.o.Sweeping.Beat()
 		if err := c.sweepEach(ctx, whole); err != nil && ctx.Err() == nil {
 			c.o.Log.Warn("sweeping", zap.Error(err))
 		}
@@ -51,7 +52,8 @@ func (c *Consumer) sweepEach(ctx context.Context, last map[string]whole) error {
 		}
 		// An error gives the lease back: another process may be able to count what this one cannot.
 		_, err := c.under(ctx, "sweep#"+p.Name, c.o.Sweep, func(ctx context.Context) error {
-			swept, err := c.counter.sweep(ctx, p.Name, of)
+			swept, err := c.counter.sweep(ctx, p.Name, of, c.o.Sweeping)
+			c.metrics.Swept(swept.Counted)
 			if swept.Counted > 0 {
 				c.o.Log.Info("swept", zap.String("protocol", p.Name), zap.Int64("looked_at", swept.Seen), zap.Int64("counted", swept.Counted))
 			}

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,7 +69,8 @@ func (l *Live) Swept(entries int64) {
 // Archiver is what an archiver reports to. Its methods may be called by any number of goroutines, and on nil.
 type Archiver struct {
 	joined, archived, objects, text, stored prometheus.Counter
-	entries, age                            prometheus.Gauge
+	entries                                 prometheus.Gauge
+	oldest                                  atomic.Int64 // when the oldest entry was put, in nanoseconds since 1970; 0: there is none
 }
 
 // Archiver makes what an archiver reports to. Call it once.
@@ -76,15 +78,24 @@ func (m *Metrics) Archiver() *Archiver {
 	if m == nil {
 		return nil
 	}
-	return &Archiver{
+	a := &Archiver{
 		joined:   m.counter("archiver_joined_total", "Entries that have joined a batch."),
 		archived: m.counter("archiver_entries_total", "Entries that were marked as archived."),
 		objects:  m.counter("archiver_objects_total", "Batches that were written to the archive as an object, or found written."),
 		text:     m.counter("archiver_text_bytes_total", "Bytes of the lines of these objects, with their newlines."),
 		stored:   m.counter("archiver_stored_bytes_total", "Bytes of these objects as they are stored."),
 		entries:  m.gauge(unarchivedEntries, "Entries of the incoming table that are not archived, as counted once a minute, about up to 1000 of each protocol."),
-		age:      m.gauge(unarchivedAge, "Age of the oldest of them; 0 where there is none."),
 	}
+	m.gaugeFunc(unarchivedAge, "Age of the oldest entry that was not archived when they were counted last; 0 where there was none.", a.age)
+	return a
+}
+
+func (a *Archiver) age() float64 {
+	oldest := a.oldest.Load()
+	if oldest == 0 {
+		return 0
+	}
+	return max(time.Since(time.Unix(0, oldest)).Seconds(), 0)
 }
 
 // Archived is what an archiver has done.
@@ -104,10 +115,15 @@ func (a *Archiver) Archived(d Archived) {
 	a.stored.Add(float64(d.Stored))
 }
 
-// Backlog says how many entries wait to be archived, and how old the oldest is.
-func (a *Archiver) Backlog(entries int64, oldest time.Duration) {
-	if a != nil {
-		a.entries.Set(float64(entries))
-		a.age.Set(max(oldest.Seconds(), 0))
+// Backlog says how many entries wait to be archived, and when the oldest was put; zero: there is none.
+func (a *Archiver) Backlog(entries int64, oldest time.Time) {
+	if a == nil {
+		return
+	}
+	a.entries.Set(float64(entries))
+	if oldest.IsZero() {
+		a.oldest.Store(0)
+	} else {
+		a.oldest.Store(oldest.UnixNano())
 	}
 }

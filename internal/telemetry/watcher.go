@@ -83,17 +83,22 @@ func (w *Watcher) Counted(id string, c Count) {
 	w.counted[id] = c
 }
 
-// Looked says which replays are not over after a look, and how it ended.
-func (w *Watcher) Looked(active []Replay, err error) {
+// Look says how a look has ended.
+func (w *Watcher) Look(err error) {
+	switch {
+	case w == nil:
+	case err != nil:
+		w.looks.WithLabelValues(resultFailed).Inc()
+	default:
+		w.looks.WithLabelValues(resultOK).Inc()
+	}
+}
+
+// Active says which replays are not over.
+func (w *Watcher) Active(active []Replay) {
 	if w == nil {
 		return
 	}
-	outcome := resultOK
-	if err != nil {
-		outcome = resultFailed
-	}
-	w.looks.WithLabelValues(outcome).Inc()
-
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	states, objects, counted := map[string]float64{}, map[string]float64{}, map[string]Count{}
