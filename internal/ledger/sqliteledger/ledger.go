@@ -12,8 +12,9 @@ import (
 
 // Ledger is the ledger in one file. All its methods may be called by any number of goroutines at once.
 type Ledger struct {
-	db  *sqlitedb.DB
-	hot hot
+	db   *sqlitedb.DB
+	hot  hot
+	puts puts
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)

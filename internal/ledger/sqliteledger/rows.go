@@ -7,51 +7,12 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"slices"
-	"strings"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
-const (
-	putBatch = 500 // rows of one transaction: others wait for the lock for some 10 ms
-	rowsPage = 500
-)
-
-const putRow = `INSERT INTO stats (protocol, generation, statistic, part, day, key, dims, measures, state, version)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT DO UPDATE SET dims = excluded.dims, measures = excluded.measures, state = excluded.state, version = excluded.version`
-
-// PutRows puts rows of one part, in transactions of putBatch. Those of a live part get a version, since others may write
-// under the one that they have read; those of a base need none.
-func (l *Ledger) PutRows(ctx context.Context, part ledger.Part, rows []ledger.Row) error {
-	version := ""
-	if strings.HasPrefix(part.Name, liveFrom) {
-		version = NewVersion()
-	}
-	for batch := range slices.Chunk(rows, putBatch) {
-		err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-			put, err := tx.PrepareContext(ctx, putRow)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = put.Close() }()
-			for i := range batch {
-				r := &batch[i]
-				if _, err := put.ExecContext(ctx, part.Protocol, part.Generation, r.Statistic, part.Name, r.Day, r.Key,
-					notNull(r.Dims), notNull(r.Measures), notNull(r.State), version); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return l.Explain(err, "putting rows of %s, generation %d, part %s", part.Protocol, part.Generation, part.Name)
-		}
-	}
-	return nil
-}
+const rowsPage = 500
 
 // NewVersion is a random version for rows of live parts. One that was used does not come back, so that a row that was
 // removed and made anew is not taken for the one that was read.
