@@ -55,6 +55,7 @@ func (j *job) chunk(ctx context.Context, part ledger.ReplayProtocol, program *st
 	c.lines, err = archive.OpenLines(ctx, j.w.o.Archive, archive.LinesParams{
 		Key: j.task.Key, ETag: j.cursor.ETag, Size: j.cursor.Size, Frame: archive.Frame(j.cursor.Frame),
 		Line: j.cursor.Line, MaxLine: program.MaxLine() + 1, // a CR is no part of the line; the tally decides
+		Spare: j.w.spare,
 	})
 	if err != nil {
 		return err

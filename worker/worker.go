@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,8 @@ type Worker struct {
 	stopping atomic.Bool        // chunks end at their next look
 	over     context.Context    // ends with the drain: what is not written then is not written
 	end      context.CancelFunc // of over
-	free     chan struct{}      // one token a free slot
+	free     chan struct{}      // one token a free slot, but for those that a receive may fill
+	busy     atomic.Int64       // slots with a message in work
 	folds    chan struct{}      // has a token while a fold is in work, see aloneFolding
 }
 
@@ -131,7 +133,11 @@ func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
 		}
 		for _, m := range messages {
 			slots.Go(func() {
-				defer func() { w.free <- struct{}{} }()
+				w.busy.Add(1)
+				defer func() {
+					w.busy.Add(-1)
+					w.free <- struct{}{}
+				}()
 				w.handle(work, m)
 			})
 		}
@@ -143,6 +149,11 @@ func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
 		w.o.Log.Warn("receiving", zap.Error(err), zap.Int("attempt", failures))
 		pause(ctx, backoff(failures, 100*time.Millisecond, 10*time.Second))
 	}
+}
+
+// spare reports whether a slot and a processor have nothing to do.
+func (w *Worker) spare() bool {
+	return w.busy.Load() < int64(min(w.o.Slots, runtime.GOMAXPROCS(0)))
 }
 
 // takeSlots waits for a free slot and takes all that are free then, up to limit; 0 when ctx ends first.

@@ -23,6 +23,11 @@ type LinesParams struct {
 	Line    int64  // the first line to hand out, at least Frame.Line; the lines between are skipped
 	MaxLine int    // bytes of a line, without its newline; default 1 MiB
 	Buffer  int    // bytes of text read ahead; default 256 KiB; grows to no more than MaxLine + Buffer (or + 4 KiB)
+
+	// Spare, where there is one, tells whether a processor has nothing to do. It is asked now and then while a compressed
+	// object is read; once it says yes, the rest is unpacked by a goroutine of its own, which holds three Buffers more and
+	// is at most so far ahead. Lines, positions and errors are the same.
+	Spare func() bool
 }
 
 func (p *LinesParams) normalize() error {
@@ -59,10 +64,14 @@ type Line struct {
 //
 // A Lines belongs to one goroutine and must be closed. Steady state allocates nothing.
 type Lines struct {
-	ctx    context.Context // of OpenLines: a line has no room for one of its own
+	ctx    context.Context // of OpenLines: a line has no room for one of its own; ends with Close
+	cancel context.CancelFunc
 	body   io.Closer
 	feed   *feed
 	stream stream
+	ahead  *ahead // the stream, where it is one
+	spare  func() bool
+	size   int // LinesParams.Buffer
 	codec  string
 	key    string
 
@@ -92,12 +101,15 @@ func OpenLines(ctx context.Context, a Archive, p LinesParams) (*Lines, error) {
 	if err := p.normalize(); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", p.Key, err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	body, err := a.Open(ctx, OpenParams{Key: p.Key, ETag: p.ETag, Offset: p.Frame.Offset})
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	l := &Lines{
-		ctx: ctx, body: body, feed: newFeed(body, p.Frame.Offset, p.Size), key: p.Key,
+		ctx: ctx, cancel: cancel, body: body, feed: newFeed(body, p.Frame.Offset, p.Size), key: p.Key,
+		spare: p.Spare, size: p.Buffer,
 		limit: p.MaxLine + max(p.Buffer, minTail), maxLine: p.MaxLine,
 		at: p.Frame.Line, from: p.Line, start: p.Frame, ended: true,
 	}
@@ -109,10 +121,7 @@ func OpenLines(ctx context.Context, a Archive, p LinesParams) (*Lines, error) {
 	}
 	l.start.Codec = l.codec
 	l.frame = l.start
-	l.pooled = blockPool.Get().(*block)
-	if cap(l.pooled.b) < p.Buffer {
-		l.pooled.b = make([]byte, p.Buffer)
-	}
+	l.pooled = getBlock(p.Buffer)
 	l.buf = l.pooled.b[:p.Buffer]
 	return l, nil
 }
@@ -163,21 +172,21 @@ func (l *Lines) take(end, next int) Line {
 func (l *Lines) tooLong() (Line, error) {
 	l.shift()
 	l.grow(l.limit)
-	head := l.maxLine
 	for {
-		l.base += int64(l.w - head)
-		l.w = head
+		l.base += int64(l.w - l.r - l.maxLine)
+		l.w = l.r + l.maxLine
+		l.scan = l.w
 		more := l.fill()
 		end, next := l.w, l.w
-		if i := bytes.IndexByte(l.buf[head:l.w], '\n'); i >= 0 {
-			end, next = head+i, head+i+1
+		if i := bytes.IndexByte(l.buf[l.scan:l.w], '\n'); i >= 0 {
+			end, next = l.scan+i, l.scan+i+1
 		} else if more {
 			continue
 		} else if !isEOF(l.cause) {
 			return Line{}, l.fail()
 		}
 		line := l.take(end, next)
-		line.Bytes, line.TooLong = line.Bytes[:head:head], true
+		line.Bytes, line.TooLong = line.Bytes[:l.maxLine:l.maxLine], true
 		return line, nil
 	}
 }
@@ -229,7 +238,7 @@ func (l *Lines) describe(err error) error {
 		return io.EOF
 	}
 	if d, ok := errors.AsType[*damage](err); ok {
-		return &CorruptError{Key: l.key, Line: l.at, Offset: l.feed.offset(), Reason: d.reason, Err: d.err}
+		return &CorruptError{Key: l.key, Line: l.at, Offset: l.offset(), Reason: d.reason, Err: d.err}
 	}
 	return fmt.Errorf("reading %s at line %d: %w", l.key, l.at, err)
 }
@@ -245,7 +254,7 @@ func (l *Lines) Frame() Frame {
 	case l.codec == Plain:
 		return Frame{Offset: l.start.Offset + l.Read(), Line: l.at, Codec: Plain}
 	case l.ended && l.r == l.w && l.feed != nil:
-		return Frame{Offset: l.feed.offset(), Line: l.at, Codec: l.codec}
+		return Frame{Offset: l.offset(), Line: l.at, Codec: l.codec}
 	}
 	return l.frame
 }
@@ -259,7 +268,7 @@ func (l *Lines) Consumed() int64 {
 	case l.feed == nil:
 		return l.consumed
 	}
-	return l.feed.offset()
+	return l.offset()
 }
 
 // Read is how many uncompressed bytes were handed out or skipped since OpenLines, newlines included.
@@ -279,10 +288,9 @@ func (l *Lines) Close() error {
 		l.stream.release()
 	}
 	l.feed.release()
-	if l.pooled != nil && cap(l.pooled.b) <= maxPooled {
-		blockPool.Put(l.pooled)
-	}
+	putBlock(l.pooled)
 	err := l.body.Close()
-	l.body, l.feed, l.stream, l.pooled, l.buf = nil, nil, nil, nil, nil
+	l.cancel()
+	l.body, l.feed, l.stream, l.ahead, l.pooled, l.buf = nil, nil, nil, nil, nil, nil
 	return err
 }
