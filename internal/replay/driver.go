@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
@@ -46,6 +48,7 @@ type Driver struct {
 	listTurn     time.Duration
 	drainPoll    time.Duration
 	countedKeys  int
+	tagging      *pace
 
 	fold struct { // whose parts were sent last, and when
 		name string
@@ -89,7 +92,7 @@ func New(o Options) (*Driver, error) {
 		o.Log = zap.NewNop()
 	}
 	return &Driver{
-		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn, drainPoll: drainPoll, countedKeys: countedKeys,
+		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn, drainPoll: drainPoll, countedKeys: countedKeys, tagging: newPace(),
 		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{}, asked: map[string]rest{},
 	}, nil
 }
@@ -128,20 +131,26 @@ func setState(r *ledger.Replay, s ledger.State) {
 	r.State, r.Changed, r.Waits = s, time.Now().UTC(), ""
 }
 
-// send enqueues tasks in full batches.
+// senders is how many batches of messages are on their way at once.
+const senders = 8
+
+// send enqueues tasks in full batches, in no order. After an error any of them may have been sent.
 func (d *Driver) send(ctx context.Context, tasks []queue.Task) error {
-	batch := make([]queue.Outgoing, 0, queue.MaxBatch)
-	for i, t := range tasks {
-		batch = append(batch, queue.Outgoing{Body: t.Encode()})
-		if len(batch) < queue.MaxBatch && i < len(tasks)-1 {
-			continue
-		}
-		if err := d.o.Queue.Send(ctx, batch); err != nil {
-			return fmt.Errorf("enqueuing %d messages: %w", len(batch), err)
-		}
-		batch = batch[:0]
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(senders)
+	for batch := range slices.Chunk(tasks, queue.MaxBatch) {
+		group.Go(func() error {
+			messages := make([]queue.Outgoing, len(batch))
+			for i, t := range batch {
+				messages[i].Body = t.Encode()
+			}
+			if err := d.o.Queue.Send(ctx, messages); err != nil {
+				return fmt.Errorf("enqueuing %d messages: %w", len(messages), err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait() //nolint:wrapcheck // it says what it is of
 }
 
 // task is the message that wakes somebody up for a cursor.

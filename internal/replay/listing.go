@@ -23,9 +23,6 @@ const pageSize = 500
 // cursorReaders is how many cursors of a page are read at once.
 const cursorReaders = 16
 
-// tagWriters is how many tag writes of a page are under way at once.
-const tagWriters = 32
-
 const (
 	// listTurn is how long a look lists one replay's archive before it turns to what else there is to do: the whole of a
 	// large one takes hours where each object is tagged.
@@ -78,7 +75,8 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 	if err != nil {
 		return false, fmt.Errorf("replay %s: %w", id, err)
 	}
-	p := page{d: d, scope: scope, again: true}
+	p := page{d: d, scope: scope, again: true, keys: &ahead{archive: d.o.Archive}}
+	defer p.keys.close()
 	if p.lender, err = d.lender(ctx, r); err != nil {
 		return false, err
 	}
@@ -155,6 +153,7 @@ func (d *Driver) release(ctx context.Context, id string) {
 type page struct {
 	d         *Driver
 	scope     scope
+	keys      *ahead
 	lender    *lender // nil: everything is read
 	again     bool    // an earlier attempt may have come to some of this page
 	cursors   []ledger.Cursor
@@ -173,10 +172,10 @@ type page struct {
 
 // read collects the next page of keys after the continuation.
 func (p *page) read(ctx context.Context, r ledger.Replay) error {
-	*p = page{d: p.d, scope: p.scope, lender: p.lender, again: p.again, cursors: p.cursors[:0], last: r.Listing.After}
+	*p = page{d: p.d, scope: p.scope, keys: p.keys, lender: p.lender, again: p.again, cursors: p.cursors[:0], last: r.Listing.After}
 	now := time.Now().UTC()
 	seen := 0
-	for object, err := range p.d.o.Archive.List(ctx, p.scope.listed, r.Listing.After) {
+	for object, err := range p.keys.from(ctx, p.scope.listed, r.Listing.After) {
 		if err != nil {
 			return fmt.Errorf("listing the archive after %q: %w", p.last, err)
 		}
@@ -316,10 +315,12 @@ func (p *page) reuse(c ledger.Cursor) { p.reused.Add(ledger.Tally{Objects: 1, Si
 func (p *page) tag(ctx context.Context, r ledger.Replay, objects []ledger.Cursor) {
 	m := archive.Mirror{Archive: p.d.o.Archive, Mode: r.Tags}
 	var group errgroup.Group
-	group.SetLimit(tagWriters)
+	group.SetLimit(mostTags)
 	for _, c := range objects {
 		group.Go(func() error {
-			err := m.Set(ctx, c.Key, string(c.State), c.Line, c.StateChange, c.State == ledger.Finished)
+			err := p.d.tagging.do(ctx, func() error {
+				return m.Set(ctx, c.Key, string(c.State), c.Line, c.StateChange, c.State == ledger.Finished)
+			})
 			if errors.Is(err, archive.ErrTooManyTags) {
 				err = p.d.o.Ledger.Note(ctx, c.CursorID, "no room for the tags of the replay: "+err.Error())
 			}

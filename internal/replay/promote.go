@@ -163,9 +163,9 @@ func (d *Driver) clearTags(ctx context.Context, r ledger.Replay) error {
 	var first error
 	failed := 0
 	var group errgroup.Group
-	group.SetLimit(tagWriters)
+	group.SetLimit(mostTags)
 	takeOff := func(key string) error {
-		if err := m.Clear(ctx, key); err != nil && !errors.Is(err, archive.ErrNotFound) {
+		if err := d.tagging.do(ctx, func() error { return m.Clear(ctx, key) }); err != nil && !errors.Is(err, archive.ErrNotFound) {
 			mu.Lock()
 			defer mu.Unlock()
 			if failed++; first == nil {
