@@ -69,6 +69,7 @@ type commands struct {
 	Purge     purgeCommand    `cmd:"" help:"Give the generation before the one that serves up: its rows are deleted."`
 	Finish    finishCommand   `cmd:"" help:"Finish a replay now, or leave out what has failed."`
 	Certify   certifyCommand  `cmd:"" help:"Add a replay's accounts up: what was listed, read, counted and folded."`
+	Health    healthCommand   `cmd:"" help:"Ask the process that runs here whether it is well: exit code 0 or 1, for whoever looks after it."`
 	Lambda    lambdaCommand   `cmd:"" hidden:"" help:"Count what the stream of the incoming table hands this Lambda function. Needs no naming there: it is what happens without arguments."`
 	Version   versionCommand  `cmd:"" help:"Print the version."`
 }

@@ -62,6 +62,7 @@ func (i *image) add(arch string, binary []byte) error {
 		Platform: v1.Platform{Architecture: arch, OS: "linux"},
 		Config: v1.ImageConfig{
 			User: user, Entrypoint: []string{"/reprise"}, WorkingDir: "/", StopSignal: "SIGTERM", Labels: i.annotations,
+			Env: []string{"PATH=/"}, // so that a health check may say reprise
 		},
 		RootFS: v1.RootFS{Type: "layers"},
 	}
