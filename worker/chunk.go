@@ -248,7 +248,9 @@ func (c *chunk) save(ctx context.Context, state ledger.State) error {
 	to := c.lines.Number()
 	commit := c.commit
 	commit.From, commit.To, commit.State, commit.Now = c.from, to, state, time.Now()
-	commit.Frame = ledger.Frame(c.lines.Frame())
+	if state != ledger.Finished { // nobody goes on reading, and every byte of a cursor is paid for
+		commit.Frame = ledger.Frame(c.lines.Frame())
+	}
 	commit.Accounts.Consumed = c.lines.Consumed()
 	commit.Rows = c.rows + rows
 	seal := state == ledger.Processing || len(blob) > ledger.MaxInline
