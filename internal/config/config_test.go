@@ -146,6 +146,29 @@ func TestLoadFindsTheFile(t *testing.T) {
 	}
 }
 
+// TestLoadText: a text stands for the file, unless a file is named; errors say where it came from.
+func TestLoadText(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "reprise.yaml")
+	if err := os.WriteFile(file, []byte("worker: {slots: 3}\n"+minimal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := "REPRISE_CONFIG_YAML=worker: {slots: 2}\n" + minimal
+	for path, slots := range map[string]int{"": 2, file: 3} {
+		if c, err := Load(path, []string{text}); err != nil || c.Worker.Slots != slots {
+			t.Errorf("%q: %d slots, %v", path, c.Worker.Slots, err)
+		}
+	}
+	for want, env := range map[string][]string{
+		"REPRISE_CONFIG_YAML:1:10":          {"REPRISE_CONFIG_YAML=worker: {slot: 2}\n" + minimal},
+		"REPRISE_CONFIG; unset one of them": {text, "REPRISE_CONFIG=" + file},
+	} {
+		if _, err := Load("", env); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", env, err, want)
+		}
+	}
+}
+
 func TestVariablesWin(t *testing.T) {
 	t.Parallel()
 	c, err := parse("reprise.yaml", []byte("worker: {slots: 3, reserve: 10s}\n"+minimal), variables([]string{

@@ -10,8 +10,14 @@ import (
 // variablePrefix begins every variable of ours.
 const variablePrefix = "REPRISE_"
 
+// Where the file is, or its text: for orchestrators that hand values over, and no files.
+const (
+	variableFile = variablePrefix + "CONFIG"
+	variableText = variablePrefix + "CONFIG_YAML"
+)
+
 // foreign are variables that begin like ours and are no keys: where the file is, and what the tests may not skip.
-var foreign = []string{variablePrefix + "CONFIG", variablePrefix + "REQUIRE"}
+var foreign = []string{variableFile, variableText, variablePrefix + "REQUIRE"}
 
 // variables keeps the variables that begin like ours and are not empty. Of two of one name the last wins, as in
 // package os/exec.

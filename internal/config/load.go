@@ -16,12 +16,18 @@ const maxFile = 4 << 20
 
 // Load reads the file at path, lets the REPRISE_… variables of env (as os.Environ gives them) win over it, then the
 // overrides, in their order, and validates the result. An empty path is that of REPRISE_CONFIG, or FileName in the
-// working folder. Relative paths of the file are made relative to its folder; those of variables and overrides are
+// working folder; where no path is given the text of REPRISE_CONFIG_YAML stands for the file. Relative paths of the file are made relative to its folder; those of variables and overrides are
 // left as they are. Whatever is wrong with the file or the variables is Errors; a file that cannot be read is the
 // error of the file system, with what to do.
 func Load(path string, env []string, overrides ...func(*Config)) (Config, error) {
 	vars := variables(env)
-	path = cmp.Or(path, vars[variablePrefix+"CONFIG"], FileName)
+	if text := vars[variableText]; text != "" && path == "" {
+		if vars[variableFile] != "" {
+			return Config{}, Errors{{Variable: variableText, Text: "is set, and so is " + variableFile + "; unset one of them"}}
+		}
+		return parse(variableText, []byte(text), vars, overrides...)
+	}
+	path = cmp.Or(path, vars[variableFile], FileName)
 	text, err := readFile(path)
 	if err != nil {
 		return Config{}, err
