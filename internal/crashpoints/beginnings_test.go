@@ -118,6 +118,37 @@ func (s *site) toList() {
 	s.replay = r.ID
 }
 
+// toReuse is an archive with an earlier replay that has an object which was sealed, another one that has changed since, and a
+// new one.
+func (s *site) toReuse() {
+	s.few()
+	s.large()
+	s.earlier()
+	s.reuse = s.replay
+	changed := makeLines(9, 11, 4)
+	s.put("logs/dns/2", text(changed))
+	s.objects["dns"][1] = changed
+	s.add("dns", "logs/dns/3", makeLines(7, 5, 2))
+}
+
+// reusing are the parameters of the later replay. It has the earlier one's cutoff, because every object has a line after that.
+func (s *site) reusing() replay.StartParams {
+	s.t.Helper()
+	earlier, err := s.ledger.Replay(context.Background(), s.reuse)
+	s.check(err)
+	p := params()
+	p.Reuse, p.Cutoff = s.reuse, earlier.Cutoff
+	return p
+}
+
+// toListReusing is the same, with a replay that has been opened.
+func (s *site) toListReusing() {
+	s.toReuse()
+	r, err := s.process("starter", nil).driver.Start(context.Background(), s.reusing())
+	s.check(err)
+	s.replay = r.ID
+}
+
 // toRead is a replay whose messages are all there.
 func (s *site) toRead() {
 	s.large()

@@ -66,6 +66,20 @@ func (s *site) endsFinished() {
 	}
 }
 
+// endsReused is a replay for which two of its objects were read, and the rest taken over.
+func (s *site) endsReused() {
+	s.endsFinished()
+	for c, err := range s.ledger.Scan(context.Background(), ledger.ScanParams{Replay: s.replay}) {
+		s.check(err)
+		if read := c.Key == "logs/dns/2" || c.Key == "logs/dns/3"; c.Reused() == read {
+			s.t.Errorf("%s was taken over: %t", c.Key, !read)
+		}
+	}
+	if l := s.now().Listing; l.Reused != 3 {
+		s.t.Errorf("listing %+v, want 3 objects taken over", l)
+	}
+}
+
 // endsLeftOut is a replay whose corrupt object was left out by somebody's word: its dead letters stay, and no others.
 func (s *site) endsLeftOut() {
 	ctx := context.Background()

@@ -21,6 +21,14 @@ func scenarios() []scenario {
 			must: []string{"archive.List step", "ledger.Write", "ledger.Insert", "archive.MergeTags", "queue.Send"},
 		},
 		{
+			name: "start with reuse", command: true, begin: (*site).toReuse, act: startReusing, again: startReusingAgain, end: (*site).endsReused,
+			must: []string{"ledger.Cursor", "ledger.Segment", "ledger.PutSegment", "ledger.Insert", "archive.MergeTags", "queue.Send", "ledger.PutProgress", "ledger.Write"},
+		},
+		{
+			name: "listing with reuse", begin: (*site).toListReusing, act: list, end: (*site).endsReused,
+			must: []string{"ledger.Cursor", "ledger.Segment", "ledger.PutSegment", "ledger.Insert", "archive.MergeTags", "queue.Send", "ledger.PutProgress", "ledger.Write"},
+		},
+		{
 			name: "chunk", begin: (*site).toRead, act: (*process).pool, end: (*site).endsFinished,
 			must: []string{"ledger.Claim", "archive.Open step", "ledger.PutSegment", "ledger.Commit", "queue.Delete"},
 		},
@@ -103,9 +111,11 @@ var badKeys = []string{"logs/dns/bad1", "logs/dns/bad2"}
 
 // Transitions.
 
-func start(p *process) {
+func start(p *process) { p.begins(params()) }
+
+func (p *process) begins(params replay.StartParams) {
 	ctx := context.Background()
-	r, err := p.driver.Start(ctx, params())
+	r, err := p.driver.Start(ctx, params)
 	if err == nil {
 		p.s.replay = r.ID
 		err = p.driver.Continue(ctx, r.ID, nil)
@@ -119,6 +129,15 @@ func list(p *process) { _ = p.driver.Continue(context.Background(), p.s.replay, 
 func startAgain(p *process) {
 	if p.s.protocol("dns").Replay == "" {
 		start(p)
+	}
+	p.s.replay = p.s.protocol("dns").Replay
+}
+
+func startReusing(p *process) { p.begins(p.s.reusing()) }
+
+func startReusingAgain(p *process) {
+	if p.s.protocol("dns").Replay == "" {
+		startReusing(p)
 	}
 	p.s.replay = p.s.protocol("dns").Replay
 }

@@ -42,6 +42,7 @@ type story struct {
 	objects map[string][][]string // their lines, by protocol, as they count for the replay
 	rows    map[string]table      // of these objects
 	before  map[string]table      // the rows of the first generation
+	reuse   string                // the one that it takes over from
 	served  int64                 // the generation that an earlier replay left serving
 	at      time.Time
 }
