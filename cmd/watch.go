@@ -11,5 +11,5 @@ func (c *watchCommand) Run(e *environment) error {
 	if err != nil {
 		return err
 	}
-	return a.Replays().Watch(e)
+	return a.Watch(e)
 }

@@ -31,6 +31,8 @@ type App struct {
 	name   string // of this process: host, process number and a random part
 	driver *replay.Driver
 	side   side
+
+	watched watched
 }
 
 // backend is what a backend gives.
@@ -50,11 +52,12 @@ type backend struct {
 // Open opens the backend that the configuration names. What it opened is closed again when it fails. version is told to
 // services as that of this program.
 func Open(ctx context.Context, c config.Config, version string, log *zap.Logger) (*App, error) {
-	a := &App{config: c, log: log, name: processName()}
+	a := &App{config: c, name: processName(), watched: newWatched(c.Telemetry, version)}
+	a.log = a.watched.metrics.CountLog(log)
 	var err error
 	switch c.Backend {
 	case config.BackendAWS:
-		err = a.openAWS(ctx, c, version)
+		err = a.openAWS(ctx, c, version, a.watched.observer())
 	default:
 		err = a.openLocal(ctx, c.Local)
 	}
@@ -65,7 +68,7 @@ func Open(ctx context.Context, c config.Config, version string, log *zap.Logger)
 		a.driver, err = replay.New(replay.Options{
 			Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Live: a.liveSide(),
 			Owner: a.name, Interval: c.Watcher.Interval, StuckAfter: c.Watcher.StuckAfter, Retention: a.retention,
-			Lease: lease(c.Watcher), MaxAttempts: c.Worker.MaxAttempts, TagPause: tagPauses * a.tagAge, Log: log,
+			Lease: lease(c.Watcher), MaxAttempts: c.Worker.MaxAttempts, TagPause: tagPauses * a.tagAge, Log: a.log,
 		})
 	}
 	if err != nil {
@@ -108,6 +111,7 @@ func (a *App) Worker() (*worker.Worker, error) {
 		Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Name: a.name,
 		Slots: w.Slots, Visibility: w.VisibilityTimeout, ChunkTime: w.ChunkTime, Reserve: w.Reserve, Drain: w.Drain,
 		MaxAttempts: w.MaxAttempts, Memory: int(w.Memory), Report: a.report, TagAge: a.tagAge, Log: a.log,
+		Metrics: a.watched.worker, Alive: a.watched.working,
 	})
 }
 

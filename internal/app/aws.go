@@ -29,9 +29,9 @@ type awsClients struct {
 	streams *dynamodbstreams.Client
 }
 
-func newAWSClients(ctx context.Context, c config.Config, version string) (awsClients, error) {
+func newAWSClients(ctx context.Context, c config.Config, version string, tell awsapi.Observer) (awsClients, error) {
 	// Each slot reads, commits, tags and sends; a heartbeat and a listing, which sets 32 tags at once, come on top.
-	settings, err := awsapi.Load(ctx, awsapi.Options{Region: c.AWS.Region, Version: version, Connections: 40 + 4*c.Worker.Slots})
+	settings, err := awsapi.Load(ctx, awsapi.Options{Region: c.AWS.Region, Version: version, Connections: 40 + 4*c.Worker.Slots, Observer: tell})
 	if err != nil {
 		return awsClients{}, err
 	}
@@ -53,8 +53,8 @@ func endpoint(url string) *string {
 	return aws.String(url)
 }
 
-func (b *backend) openAWS(ctx context.Context, c config.Config, version string) error {
-	clients, err := newAWSClients(ctx, c, version)
+func (b *backend) openAWS(ctx context.Context, c config.Config, version string, tell awsapi.Observer) error {
+	clients, err := newAWSClients(ctx, c, version, tell)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type liveAWS struct {
 }
 
 func checkAWS(ctx context.Context, c config.Config, version string, roles []Role) ([]Check, error) {
-	clients, err := newAWSClients(ctx, c, version)
+	clients, err := newAWSClients(ctx, c, version, nil)
 	if err != nil {
 		return nil, err
 	}

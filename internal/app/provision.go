@@ -47,7 +47,7 @@ func Provision(ctx context.Context, c config.Config, version string, createBucke
 		return nil, fmt.Errorf("%w: the configuration says backend: %s, where nothing needs to be made; write backend: aws, with aws.bucket and aws.region",
 			ErrUsage, c.Backend)
 	}
-	clients, err := newAWSClients(ctx, c, version)
+	clients, err := newAWSClients(ctx, c, version, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,18 @@ import (
 )
 
 // Work runs workers until ctx ends.
-func (a *App) Work(ctx context.Context) error {
+func (a *App) Work(ctx context.Context) error { return a.serve(ctx, []Role{RoleWork}, a.work) }
+
+// Watch runs the watcher until ctx ends.
+func (a *App) Watch(ctx context.Context) error { return a.serve(ctx, []Role{RoleWatch}, a.watch) }
+
+func (a *App) watch(ctx context.Context) error {
+	defer a.watched.watching.End()
+	return a.driver.Watch(ctx)
+}
+
+func (a *App) work(ctx context.Context) error {
+	defer a.watched.working.End()
 	w, err := a.Worker()
 	if err != nil {
 		return err
@@ -34,6 +45,14 @@ const onceInterval = time.Second
 // no replay can go on, and then counts what is in the incoming table and archives what is due, once: nil when all replays are over,
 // replay.ErrHeld when one is held back, with what holds it.
 func (a *App) Run(ctx context.Context, once bool) error {
+	roles := []Role{RoleWork, RoleWatch}
+	if a.HasLive() {
+		roles = append(roles, siding()...)
+	}
+	return a.serve(ctx, roles, func(ctx context.Context) error { return a.run(ctx, once) })
+}
+
+func (a *App) run(ctx context.Context, once bool) error {
 	signalled := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -46,11 +65,11 @@ func (a *App) Run(ctx context.Context, once bool) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx) // a role that fails takes the others with it
-	group.Go(func() error { return a.Work(ctx) })
-	group.Go(func() error { return a.driver.Watch(ctx) })
+	group.Go(func() error { return a.work(ctx) })
+	group.Go(func() error { return a.watch(ctx) })
 	if a.HasLive() {
 		group.Go(func() error { return a.count(ctx, false) })
-		group.Go(func() error { return a.side.archiver.Run(ctx) })
+		group.Go(func() error { return a.moveToArchive(ctx) })
 	}
 	var held error
 	if once {

@@ -93,18 +93,32 @@ func (a *App) Live(ctx context.Context, once bool) error {
 	if err := a.needLive("reprise live counts the incoming table"); err != nil {
 		return err
 	}
-	if err := a.openProtocols(ctx); err != nil {
-		return err
+	run := func(ctx context.Context) error {
+		if err := a.openProtocols(ctx); err != nil {
+			return err
+		}
+		return a.count(ctx, once)
 	}
-	return a.count(ctx, once)
+	if once {
+		return run(ctx)
+	}
+	return a.serve(ctx, []Role{RoleLive}, run)
 }
 
 // count reads the stream for every protocol that has a generation, also those of other configurations: whoever reads on has
 // read on for all of them.
 func (a *App) count(ctx context.Context, once bool) error {
-	c, err := live.NewConsumer(live.ConsumerOptions{Counter: a.side.counter, Owner: a.name, Once: once, Lease: a.lease, Log: a.log})
+	w := a.watched
+	c, err := live.NewConsumer(live.ConsumerOptions{
+		Counter: a.side.counter, Owner: a.name, Once: once, Lease: a.lease, Log: a.log, Following: w.following, Sweeping: w.sweeping,
+	})
 	if err != nil {
 		return err
+	}
+	defer w.following.End()
+	defer w.sweeping.End()
+	if !once { // there is one such consumer in a process
+		c.Observe(w.metrics)
 	}
 	return c.Run(ctx)
 }
@@ -115,11 +129,21 @@ func (a *App) Archive(ctx context.Context, once, force bool) error {
 	if err := a.needLive("reprise archive moves what is counted live to the archive"); err != nil {
 		return err
 	}
-	if err := a.openProtocols(ctx); err != nil {
-		return err
-	}
 	if once {
-		return a.side.archiver.Once(ctx, force)
+		if err := a.openProtocols(ctx); err != nil {
+			return err
+		}
+		return a.side.archiver.Once(ctx, force) // also where another process serves what tells of it: start archives so
 	}
+	return a.serve(ctx, []Role{RoleArchive}, func(ctx context.Context) error {
+		if err := a.openProtocols(ctx); err != nil {
+			return err
+		}
+		return a.moveToArchive(ctx)
+	})
+}
+
+func (a *App) moveToArchive(ctx context.Context) error {
+	defer a.watched.archiving.End()
 	return a.side.archiver.Run(ctx)
 }

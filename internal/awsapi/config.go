@@ -22,9 +22,10 @@ const attempts = 3
 
 // Options of Load.
 type Options struct {
-	Region      string // "": from the environment or the profile
-	Version     string // of this program, for the user agent
-	Connections int    // calls at once to one service: so many idle connections are kept; at least 1
+	Region      string   // "": from the environment or the profile
+	Version     string   // of this program, for the user agent
+	Connections int      // calls at once to one service: so many idle connections are kept; at least 1
+	Observer    Observer // nil: nobody is told
 }
 
 // Load finds region and credentials as every AWS tool does (environment, profile, ECS task role, EC2 instance role) and
@@ -40,7 +41,11 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	if c.Region == "" {
 		return aws.Config{}, errors.New("no AWS region: set aws.region, or AWS_REGION in the environment")
 	}
-	return Prepare(c), nil
+	c = Prepare(c)
+	if o.Observer != nil {
+		c.APIOptions = append(c.APIOptions, addObserver(o.Observer))
+	}
+	return c, nil
 }
 
 // Prepare gives settings that come from elsewhere the deadlines and retries that Load gives.

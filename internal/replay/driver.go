@@ -59,6 +59,7 @@ type Driver struct {
 	looked      map[string]time.Time // when a replay's open work was last looked through for what is lost
 	rests       map[string]rest      // the replays that a look leaves alone
 	more        bool                 // the last look has left a listing that goes on
+	tell        telling
 
 	asking sync.Mutex      // guards asked, and lets one goroutine at a time count for Held
 	asked  map[string]rest // the replays that Held leaves alone

@@ -24,6 +24,7 @@ func (d *Driver) tryFold(ctx context.Context, r ledger.Replay) error {
 	if err != nil {
 		return fmt.Errorf("counting the objects: %w", err)
 	}
+	d.tell.count(r, s)
 	if s.Open() > 0 && r.Accepted != nil && s.Objects[ledger.Failed].Objects < r.Accepted.Objects {
 		if r, err = d.update(ctx, r.ID, lapse(s)); err != nil {
 			return err
@@ -180,6 +181,7 @@ func (d *Driver) tryFinish(ctx context.Context, r ledger.Replay) error {
 	if err != nil {
 		return fmt.Errorf("counting the fold's parts: %w", err)
 	}
+	d.tell.count(r, s)
 	parts := s.Parts[r.Fold.Number]
 	switch {
 	case !whole(r, s): // an object was redriven, or written down, in the moment in which the fold began

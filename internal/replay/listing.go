@@ -119,6 +119,7 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 
 // lease keeps other processes from doing the same step.
 func (d *Driver) lease(ctx context.Context, id string) error {
+	d.tell.alive.Beat() // a long step keeps its lease, and so goes on
 	now := time.Now()
 	l, err := d.o.Ledger.AcquireLease(ctx, ledger.Lease{Name: "replay#" + id, Owner: d.o.Owner, Until: now.Add(d.o.Lease)}, now)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -21,6 +22,7 @@ func (d *Driver) bringBack(ctx context.Context, active []ledger.Replay) error {
 	if err != nil {
 		return fmt.Errorf("counting the queue: %w", err)
 	}
+	d.tell.queue(telemetry.QueueWork, counts)
 	var working []ledger.Replay
 	looked := make(map[string]time.Time, len(active)) // without those that are over
 	for _, r := range active {
@@ -144,6 +146,7 @@ func (d *Driver) readDeadLetters(ctx context.Context, _ []ledger.Replay) error {
 	if err != nil {
 		return fmt.Errorf("counting: %w", err)
 	}
+	d.tell.queue(telemetry.QueueDead, counts)
 	n := counts.Visible + counts.InFlight + counts.Delayed
 	if n == d.deadLetters {
 		return nil

@@ -17,8 +17,12 @@ func (d *Driver) Watch(ctx context.Context) error {
 	said := time.Now()
 	var told trouble
 	for {
-		if err := d.Look(ctx); ctx.Err() == nil && told.news(err) {
-			d.o.Log.Warn("watching", zap.Error(err))
+		err := d.Look(ctx)
+		if ctx.Err() == nil {
+			d.tell.metrics.Look(err)
+			if told.news(err) {
+				d.o.Log.Warn("watching", zap.Error(err))
+			}
 		}
 		if time.Since(said) >= time.Minute {
 			said = time.Now()
@@ -63,6 +67,7 @@ func (d *Driver) Hasten(interval time.Duration) {
 
 // Look is one look of the watcher at everything. An error of one replay does not keep it from the others.
 func (d *Driver) Look(ctx context.Context) error {
+	d.tell.alive.Beat()
 	replays, err := d.o.Ledger.Replays(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the replays: %w", err)
@@ -95,6 +100,7 @@ func (d *Driver) Look(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s: %w", job.name, err))
 		}
 	}
+	d.tellActive(ctx, active)
 	return errors.Join(errs...)
 }
 
