@@ -35,10 +35,9 @@ func TestCutOff(t *testing.T) {
 		if coding == "plain" {
 			continue
 		}
-		t.Run(coding, func(t *testing.T) {
-			t.Parallel()
+		inModes(t, coding, func(t *testing.T, m mode) {
 			clean := map[int64]bool{} // where cutting leaves a whole object
-			l := open(t, &object{data: data}, archive.LinesParams{})
+			l := open(t, &object{data: data}, m.of(archive.LinesParams{}))
 			_, frames, _ := collect(t, l, int64(len(data)))
 			for _, f := range frames {
 				clean[f.Offset] = true
@@ -49,7 +48,7 @@ func TestCutOff(t *testing.T) {
 				if strings.HasPrefix(coding, "zstd") {
 					key = "dns/a.zst"
 				}
-				l, err := archive.OpenLines(t.Context(), &object{data: cut}, archive.LinesParams{Key: key, Size: int64(n)})
+				l, err := archive.OpenLines(t.Context(), &object{data: cut}, m.of(archive.LinesParams{Key: key, Size: int64(n)}))
 				var lines []got
 				if err == nil {
 					lines, _, err = collect(t, l, int64(n))
@@ -80,13 +79,12 @@ func TestFlippedBits(t *testing.T) {
 		if coding == "plain" {
 			continue
 		}
-		t.Run(coding, func(t *testing.T) {
-			t.Parallel()
+		inModes(t, coding, func(t *testing.T, m mode) {
 			reasons := map[string]int{}
 			for n := 4; n < len(data); n += 1 + n/400 {
 				bad := bytes.Clone(data)
 				bad[n] ^= 0x10
-				l, err := archive.OpenLines(t.Context(), &object{data: bad}, archive.LinesParams{Key: "dns/a", Size: int64(len(bad))})
+				l, err := archive.OpenLines(t.Context(), &object{data: bad}, m.of(archive.LinesParams{Key: "dns/a", Size: int64(len(bad))}))
 				if err != nil {
 					t.Fatalf("bit in byte %d: %v", n, err)
 				}
@@ -152,22 +150,24 @@ func TestCorrupt(t *testing.T) {
 		"no frame there":   {data: join(z, z), frame: archive.Frame{Offset: 3, Line: 1, Codec: archive.Zstd}, line: 1, want: archive.CorruptError{Line: 1, Offset: 3, Reason: "no zstd frame begins here"}},
 		"too few lines":    {data: gz(t, text), line: 9, want: archive.CorruptError{Line: 3, Offset: int64(len(g)), Reason: "it ends before line 9, where reading was to go on"}},
 	} {
-		l := open(t, &object{data: tt.data}, archive.LinesParams{Key: "dns/a", Frame: tt.frame, Line: tt.line})
-		_, _, err := collect(t, l, int64(len(tt.data)))
-		c, ok := errors.AsType[*archive.CorruptError](err)
-		if !ok {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if tt.want.Offset == 0 {
-			tt.want.Offset = c.Offset
-		}
-		if !errors.Is(err, archive.ErrCorrupt) || c.Key != "dns/a" || c.Line != tt.want.Line || c.Offset != tt.want.Offset || c.Reason != tt.want.Reason {
-			t.Errorf("%s: %v, want %v", name, err, &tt.want)
-		}
-		if l.Number() != max(c.Line, tt.line) {
-			t.Errorf("%s: Number is %d", name, l.Number())
-		}
+		inModes(t, name, func(t *testing.T, m mode) {
+			l := open(t, &object{data: tt.data}, m.of(archive.LinesParams{Key: "dns/a", Frame: tt.frame, Line: tt.line}))
+			_, _, err := collect(t, l, int64(len(tt.data)))
+			c, ok := errors.AsType[*archive.CorruptError](err)
+			if !ok {
+				t.Fatal(err)
+			}
+			want := tt.want
+			if want.Offset == 0 {
+				want.Offset = c.Offset
+			}
+			if !errors.Is(err, archive.ErrCorrupt) || c.Key != "dns/a" || c.Line != want.Line || c.Offset != want.Offset || c.Reason != want.Reason {
+				t.Errorf("%v, want %v", err, &want)
+			}
+			if l.Number() != max(c.Line, tt.line) {
+				t.Errorf("Number is %d", l.Number())
+			}
+		})
 	}
 }
 
@@ -175,47 +175,51 @@ func TestCorrupt(t *testing.T) {
 func TestBodyFails(t *testing.T) {
 	t.Parallel()
 	text := []byte(many(300))
-	broken := errors.New("connection reset")
 	for coding, data := range encodings(t, text) {
-		for _, n := range []int{0, 1, 3, 17, 200, len(data) / 2, len(data) - 1, len(data)} {
-			for name, tt := range map[string]struct {
-				body func(io.Reader) io.Reader
-				want error
-			}{
-				"error": {func(r io.Reader) io.Reader {
-					return io.MultiReader(io.LimitReader(r, int64(n)), iotest.ErrReader(broken))
-				}, broken},
-				"truncated": {func(r io.Reader) io.Reader { return io.LimitReader(r, int64(n)) }, io.ErrUnexpectedEOF},
-				"with data": {func(r io.Reader) io.Reader {
-					return iotest.DataErrReader(io.MultiReader(io.LimitReader(r, int64(n)), iotest.ErrReader(broken)))
-				}, broken},
-				"changed": {func(r io.Reader) io.Reader {
-					return io.MultiReader(io.LimitReader(r, int64(n)), iotest.ErrReader(archive.ErrChanged))
-				}, archive.ErrChanged},
-			} {
-				what := fmt.Sprintf("%s, %s at byte %d of %d", coding, name, n, len(data))
-				if name == "truncated" && n == len(data) {
-					continue
-				}
-				l, err := archive.OpenLines(t.Context(), &object{data: data, wrap: tt.body}, archive.LinesParams{Key: "dns/a", Size: int64(len(data))})
-				var lines []got
-				var frame archive.Frame
-				if err == nil {
-					lines, _, err = collect(t, l, int64(len(data)))
-					frame = l.Frame()
-					_ = l.Close()
-				}
-				if !errors.Is(err, tt.want) || errors.Is(err, archive.ErrCorrupt) || !strings.Contains(err.Error(), "dns/a at line") {
-					t.Fatalf("%s: %v", what, err)
-				}
-				prefix(t, what, lines, text)
-				// The next try goes on from there.
-				rest, _, err := collect(t, open(t, &object{data: data}, archive.LinesParams{Frame: frame, Line: int64(len(lines))}), int64(len(data)))
-				if !errors.Is(err, io.EOF) {
-					t.Fatalf("%s: %v", what, err)
-				}
-				equal(t, what, append(lines, rest...), reference(text, 0, 1<<20))
+		inModes(t, coding, func(t *testing.T, m mode) { bodyFails(t, m, text, data) })
+	}
+}
+
+func bodyFails(t *testing.T, m mode, text, data []byte) {
+	broken := errors.New("connection reset")
+	for _, n := range []int{0, 1, 3, 17, 200, len(data) / 2, len(data) - 1, len(data)} {
+		for name, tt := range map[string]struct {
+			body func(io.Reader) io.Reader
+			want error
+		}{
+			"error": {func(r io.Reader) io.Reader {
+				return io.MultiReader(io.LimitReader(r, int64(n)), iotest.ErrReader(broken))
+			}, broken},
+			"truncated": {func(r io.Reader) io.Reader { return io.LimitReader(r, int64(n)) }, io.ErrUnexpectedEOF},
+			"with data": {func(r io.Reader) io.Reader {
+				return iotest.DataErrReader(io.MultiReader(io.LimitReader(r, int64(n)), iotest.ErrReader(broken)))
+			}, broken},
+			"changed": {func(r io.Reader) io.Reader {
+				return io.MultiReader(io.LimitReader(r, int64(n)), iotest.ErrReader(archive.ErrChanged))
+			}, archive.ErrChanged},
+		} {
+			what := fmt.Sprintf("%s at byte %d of %d", name, n, len(data))
+			if name == "truncated" && n == len(data) {
+				continue
 			}
+			l, err := archive.OpenLines(t.Context(), &object{data: data, wrap: tt.body}, m.of(archive.LinesParams{Key: "dns/a", Size: int64(len(data))}))
+			var lines []got
+			var frame archive.Frame
+			if err == nil {
+				lines, _, err = collect(t, l, int64(len(data)))
+				frame = l.Frame()
+				_ = l.Close()
+			}
+			if !errors.Is(err, tt.want) || errors.Is(err, archive.ErrCorrupt) || !strings.Contains(err.Error(), "dns/a at line") {
+				t.Fatalf("%s: %v", what, err)
+			}
+			prefix(t, what, lines, text)
+			// The next try goes on from there.
+			rest, _, err := collect(t, open(t, &object{data: data}, m.of(archive.LinesParams{Frame: frame, Line: int64(len(lines))})), int64(len(data)))
+			if !errors.Is(err, io.EOF) {
+				t.Fatalf("%s: %v", what, err)
+			}
+			equal(t, what, append(lines, rest...), reference(text, 0, 1<<20))
 		}
 	}
 }
@@ -227,11 +231,13 @@ func TestOddReaders(t *testing.T) {
 		for name, wrap := range map[string]func(io.Reader) io.Reader{
 			"one byte": iotest.OneByteReader, "half": iotest.HalfReader, "data and error": iotest.DataErrReader,
 		} {
-			lines, _, err := collect(t, open(t, &object{data: data, wrap: wrap}, archive.LinesParams{Buffer: 100}), int64(len(data)))
-			if !errors.Is(err, io.EOF) {
-				t.Errorf("%s, %s: %v", coding, name, err)
-			}
-			equal(t, coding+", "+name, lines, reference(text, 0, 1<<20))
+			inModes(t, coding+", "+name, func(t *testing.T, m mode) {
+				lines, _, err := collect(t, open(t, &object{data: data, wrap: wrap}, m.of(archive.LinesParams{Buffer: 100})), int64(len(data)))
+				if !errors.Is(err, io.EOF) {
+					t.Error(err)
+				}
+				equal(t, "lines", lines, reference(text, 0, 1<<20))
+			})
 		}
 	}
 }
@@ -239,15 +245,17 @@ func TestOddReaders(t *testing.T) {
 func TestBodyTooLong(t *testing.T) {
 	t.Parallel()
 	for coding, data := range encodings(t, []byte(many(50))) {
-		o := &object{data: data, wrap: func(r io.Reader) io.Reader { return io.MultiReader(r, strings.NewReader("more")) }}
-		l, err := archive.OpenLines(t.Context(), o, archive.LinesParams{Key: "dns/a", Size: int64(len(data))})
-		if err == nil {
-			_, _, err = collect(t, l, int64(len(data)))
-			_ = l.Close()
-		}
-		if !errors.Is(err, archive.ErrCorrupt) || !strings.Contains(err.Error(), "longer than its") {
-			t.Errorf("%s: %v", coding, err)
-		}
+		inModes(t, coding, func(t *testing.T, m mode) {
+			o := &object{data: data, wrap: func(r io.Reader) io.Reader { return io.MultiReader(r, strings.NewReader("more")) }}
+			l, err := archive.OpenLines(t.Context(), o, m.of(archive.LinesParams{Key: "dns/a", Size: int64(len(data))}))
+			if err == nil {
+				_, _, err = collect(t, l, int64(len(data)))
+				_ = l.Close()
+			}
+			if !errors.Is(err, archive.ErrCorrupt) || !strings.Contains(err.Error(), "longer than its") {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -26,7 +26,9 @@ func FuzzLines(f *testing.F) {
 		}
 		p := archive.LinesParams{MaxLine: 1 + int(maxLine), Buffer: 1 + int(buffer)}
 		for _, codec := range []string{"", archive.Plain, archive.Gzip, archive.Zstd} {
-			readAnything(t, data, codec, p)
+			for _, m := range modes {
+				readAnything(t, data, codec, m.of(p))
+			}
 		}
 		parts := chop(data, 1+int(pieces%8))
 		checkLines(t, gz(t, parts...), data, p)

@@ -70,34 +70,42 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// checkLines reads an object from its start, again from every frame it told of, and to some line in the middle.
+// checkLines reads an object from its start, again from every frame it told of, and to some line in the middle, and all
+// that in every mode.
 func checkLines(t testing.TB, data, text []byte, p archive.LinesParams) {
+	t.Helper()
+	for _, m := range modes {
+		checkLinesIn(t, m, data, text, p)
+	}
+}
+
+func checkLinesIn(t testing.TB, m mode, data, text []byte, p archive.LinesParams) {
 	t.Helper()
 	maxLine := p.MaxLine
 	if maxLine == 0 {
 		maxLine = 1 << 20
 	}
 	p.Key = "dns/a"
-	l := open(t, &object{data: data}, p)
+	l := open(t, &object{data: data}, m.of(p))
 	lines, frames, err := collect(t, l, int64(len(data)))
 	if !errors.Is(err, io.EOF) {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", m.name, err)
 	}
 	want := reference(text, 0, maxLine)
-	equal(t, "from the start", lines, want)
+	equal(t, m.name+" from the start", lines, want)
 	if l.Read() != int64(len(text)) {
-		t.Errorf("read %d bytes of %d", l.Read(), len(text))
+		t.Errorf("%s: read %d bytes of %d", m.name, l.Read(), len(text))
 	}
 	step := 1 + len(frames)/20
 	for i := 0; i < len(frames); i += step {
 		f := frames[i]
 		for _, line := range []int64{f.Line, (f.Line + int64(len(want))) / 2, int64(len(want))} {
 			p.Frame, p.Line = f, line
-			lines, _, err := collect(t, open(t, &object{data: data}, p), int64(len(data)))
+			lines, _, err := collect(t, open(t, &object{data: data}, m.of(p)), int64(len(data)))
 			if !errors.Is(err, io.EOF) {
-				t.Fatalf("from %+v: %v", f, err)
+				t.Fatalf("%s from %+v: %v", m.name, f, err)
 			}
-			equal(t, fmt.Sprintf("from %+v, line %d", f, line), lines, reference(text, line, maxLine))
+			equal(t, fmt.Sprintf("%s from %+v, line %d", m.name, f, line), lines, reference(text, line, maxLine))
 		}
 	}
 }
@@ -114,14 +122,16 @@ func TestFrames(t *testing.T) {
 		// Behind the skippable frame lies another place to begin, at the same line.
 		"plain": {join(a, b), []int64{0, 1, 2, 3, 4}},
 	} {
-		l := open(t, &object{data: tt.data}, archive.LinesParams{})
-		_, frames, err := collect(t, l, int64(len(tt.data)))
-		if !errors.Is(err, io.EOF) || len(frames) != len(tt.lines) {
-			t.Fatalf("%s: frames %+v, %v", name, frames, err)
-		}
-		for i, f := range frames {
-			if f.Line != tt.lines[i] || f.Codec != name {
-				t.Errorf("%s: frame %d is %+v, want line %d", name, i, f, tt.lines[i])
+		for _, m := range modes {
+			l := open(t, &object{data: tt.data}, m.of(archive.LinesParams{}))
+			_, frames, err := collect(t, l, int64(len(tt.data)))
+			if !errors.Is(err, io.EOF) || len(frames) != len(tt.lines) {
+				t.Fatalf("%s, %s: frames %+v, %v", name, m.name, frames, err)
+			}
+			for i, f := range frames {
+				if f.Line != tt.lines[i] || f.Codec != name {
+					t.Errorf("%s, %s: frame %d is %+v, want line %d", name, m.name, i, f, tt.lines[i])
+				}
 			}
 		}
 	}
@@ -255,22 +265,24 @@ func TestContextEnds(t *testing.T) {
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	for coding, data := range encodings(t, []byte(texts["many"])) {
-		o := &object{data: data}
-		l := open(t, o, archive.LinesParams{})
-		for range 1500 {
-			if _, err := l.Next(); err != nil {
-				t.Fatal(err)
+		inModes(t, coding, func(t *testing.T, m mode) {
+			o := &object{data: data}
+			l := open(t, o, m.of(archive.LinesParams{}))
+			for range 1500 {
+				if _, err := l.Next(); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		number, frame, consumed, read := l.Number(), l.Frame(), l.Consumed(), l.Read()
-		if err := errors.Join(l.Close(), l.Close()); err != nil || o.closed != 1 {
-			t.Errorf("%s: closed %d times, %v", coding, o.closed, err)
-		}
-		if l.Number() != number || l.Frame() != frame || l.Consumed() != consumed || l.Read() != read {
-			t.Errorf("%s: after Close the position is %d %+v %d %d", coding, l.Number(), l.Frame(), l.Consumed(), l.Read())
-		}
-		if _, err := l.Next(); err == nil || errors.Is(err, io.EOF) {
-			t.Errorf("%s: Next after Close: %v", coding, err)
-		}
+			number, frame, consumed, read := l.Number(), l.Frame(), l.Consumed(), l.Read()
+			if err := errors.Join(l.Close(), l.Close()); err != nil || o.closed != 1 {
+				t.Errorf("closed %d times, %v", o.closed, err)
+			}
+			if l.Number() != number || l.Frame() != frame || l.Consumed() != consumed || l.Read() != read {
+				t.Errorf("after Close the position is %d %+v %d %d", l.Number(), l.Frame(), l.Consumed(), l.Read())
+			}
+			if _, err := l.Next(); err == nil || errors.Is(err, io.EOF) {
+				t.Errorf("Next after Close: %v", err)
+			}
+		})
 	}
 }

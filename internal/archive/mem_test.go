@@ -40,6 +40,41 @@ type body struct {
 
 func (b *body) Close() error { b.o.closed++; return nil }
 
+// mode is a way to unpack an object, which may change nothing but when it happens.
+type mode struct {
+	name string
+	idle int // asks after which there is a processor to spare; below 0 there never is one
+}
+
+var modes = []mode{{"in turn", -1}, {"ahead", 0}, {"ahead later", 3}}
+
+// of has an object read in this way, with a buffer so small that there is something to do ahead.
+func (m mode) of(p archive.LinesParams) archive.LinesParams {
+	if m.idle < 0 {
+		return p
+	}
+	if p.Buffer == 0 {
+		p.Buffer = 64
+	}
+	asked := 0
+	p.Spare = func() bool {
+		asked++
+		return asked > m.idle
+	}
+	return p
+}
+
+// inModes runs a test in every mode.
+func inModes(t *testing.T, name string, test func(*testing.T, mode)) {
+	t.Helper()
+	for _, m := range modes {
+		t.Run(name+", "+m.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, m)
+		})
+	}
+}
+
 // got is a line with bytes of its own.
 type got struct {
 	number  int64
