@@ -107,8 +107,8 @@ func (p *Partial) appendPayload(dst []byte) []byte {
 		}
 		p.order = t.sorted(p.order)
 		var last []byte
-		for _, row := range p.order {
-			key := t.key(row)
+		for _, r := range p.order {
+			key := t.key(r.row)
 			shared := sharedPrefix(last, key)
 			dst = binary.AppendUvarint(dst, uint64(shared))          //nolint:gosec // not negative
 			dst = binary.AppendUvarint(dst, uint64(len(key)-shared)) //nolint:gosec // not negative
@@ -116,8 +116,8 @@ func (p *Partial) appendPayload(dst []byte) []byte {
 			last = key
 		}
 		for _, c := range t.cols {
-			for _, row := range p.order {
-				dst = c.appendState(dst, row)
+			for _, r := range p.order {
+				dst = c.appendState(dst, r.row)
 			}
 		}
 	}
@@ -224,12 +224,12 @@ func (p *Partial) mergeTable(t *table, b []byte, keep func(uint64) bool) ([]byte
 			}
 			row = t.row(key, hash)
 		}
-		rows = append(rows, row)
+		rows = append(rows, sortRow{row: row})
 	}
 	p.key = key
 	for _, c := range t.cols {
-		for _, row := range rows {
-			if b, err = c.mergeState(row, b); err != nil {
+		for _, r := range rows {
+			if b, err = c.mergeState(r.row, b); err != nil {
 				return nil, err
 			}
 		}

@@ -22,6 +22,7 @@ var functions = []string{funcCount, funcSum, funcMin, funcMax, funcHistogram, fu
 // measure is a Measure that was understood.
 type measure struct {
 	name   string
+	label  []byte // the name as a member of a JSON object, with its colon
 	fn     string
 	field  string // empty for count of lines
 	slot   int    // of the field; -1 for count of lines

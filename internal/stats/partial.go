@@ -10,9 +10,9 @@ import (
 type Partial struct {
 	prog   *Program
 	tables []*table
-	order  []int  // scratch: the rows of a table, sorted
-	raw    []byte // scratch: a blob before compression
-	key    []byte // scratch
+	order  []sortRow // scratch: rows of a table
+	raw    []byte    // scratch: a blob before compression
+	key    []byte    // scratch
 }
 
 // NewPartial makes an empty partial.
@@ -38,7 +38,7 @@ func (p *Partial) Len() int {
 
 // Size is about how many bytes of memory the partial holds. It costs little enough to be asked every few lines.
 func (p *Partial) Size() int {
-	n := cap(p.raw) + cap(p.key) + 8*cap(p.order)
+	n := cap(p.raw) + cap(p.key) + 16*cap(p.order)
 	for _, t := range p.tables {
 		n += t.size()
 	}
@@ -90,8 +90,8 @@ func (p *Partial) rowsOf(t *table, yield func(Row) bool) bool {
 	order := t.sorted(p.order)
 	p.order = nil // the loop's body may use the partial
 	defer func() { p.order = order }()
-	for _, row := range order {
-		if !yield(t.view(row)) {
+	for _, r := range order {
+		if !yield(t.view(r.row)) {
 			return false
 		}
 	}

@@ -239,6 +239,7 @@ func (p *Program) compileMeasures(s *statistic, measures []Measure) error {
 			return fmt.Errorf("%s: %w", d.Name, err)
 		}
 		m.name, m.slot = d.Name, -1
+		m.label = append(appendJSONString(nil, m.name), ':')
 		if m.field != "" {
 			m.slot = p.slot(m.field)
 			p.bytesText = p.bytesText || m.slot == bytesSlot && m.fn == funcDistinct

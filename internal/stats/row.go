@@ -77,17 +77,24 @@ const (
 // Key is the row's sort key in a table: DimsJSON up to 900 bytes, else its first 800, cut between characters, and the
 // hex SHA-256 of the whole.
 func (r Row) Key() string {
-	b := r.DimsJSON()
-	if len(b) <= maxKey {
-		return string(b)
+	return string(keyOf(r.DimsJSON()))
+}
+
+// keyOf cuts dimensions as JSON to the length of a key.
+func keyOf(dims []byte) []byte {
+	if len(dims) <= maxKey {
+		return dims
 	}
 	cut := headKey
-	for !utf8.RuneStart(b[cut]) {
+	for !utf8.RuneStart(dims[cut]) {
 		cut--
 	}
-	sum := sha256.Sum256(b)
-	return string(b[:cut]) + hex.EncodeToString(sum[:])
+	sum := sha256.Sum256(dims)
+	return hex.AppendEncode(dims[:cut:cut], sum[:])
 }
+
+// dayLen is the length of the date at the head of a time bucket.
+const dayLen = len("2006-01-02")
 
 // Day is the UTC day of the row's time bucket, "2018-03-24", or "-" where it has none.
 func (r Row) Day() string {
@@ -95,7 +102,7 @@ func (r Row) Day() string {
 	if at < 0 {
 		return "-"
 	}
-	return r.Dims[at].Text[:len("2006-01-02")]
+	return r.Dims[at].Text[:dayLen]
 }
 
 // Values are the measures as CSV prints them, in the order of Program.Columns; a missing value is empty. Integers are
@@ -112,24 +119,30 @@ func (r Row) Values() []string {
 }
 
 // MeasuresJSON gives a readable object of measure name to value, null where it is missing.
-func (r Row) MeasuresJSON() []byte { return append(r.appendMeasures([]byte{'{'}, false), '}') }
+func (r Row) MeasuresJSON() []byte { return r.table.appendMeasures(nil, r.row) }
 
-func (r Row) appendMeasures(dst []byte, more bool) []byte {
-	for i, c := range r.table.cols {
+func (t *table) appendMeasures(dst []byte, row int) []byte {
+	return append(t.appendMembers(append(dst, '{'), row, false), '}')
+}
+
+// appendMembers appends the members of an object, after a comma where there are more before them.
+func (t *table) appendMembers(dst []byte, row int, more bool) []byte {
+	for i, c := range t.cols {
 		if more || i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendJSONString(dst, r.table.stat.measures[i].name), ':')
-		dst = c.appendJSON(dst, r.row)
+		dst = c.appendJSON(append(dst, t.stat.measures[i].label...), row)
 	}
 	return dst
 }
 
 // State is the exact state of the measures, for MergeRow: versioned, and the same for the same content.
-func (r Row) State() []byte {
-	b := binary.BigEndian.AppendUint32([]byte{stateVersion}, r.table.stat.shape)
-	for _, c := range r.table.cols {
-		b = c.appendState(b, r.row)
+func (r Row) State() []byte { return r.table.appendState(nil, r.row) }
+
+func (t *table) appendState(dst []byte, row int) []byte {
+	dst = binary.BigEndian.AppendUint32(append(dst, stateVersion), t.stat.shape)
+	for _, c := range t.cols {
+		dst = c.appendState(dst, row)
 	}
-	return b
+	return dst
 }

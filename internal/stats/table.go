@@ -2,7 +2,6 @@ package stats
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -103,16 +102,6 @@ func (t *table) resize(n int) {
 	for row := range t.hashes {
 		t.place(row)
 	}
-}
-
-// sorted gives the rows in the order of their keys.
-func (t *table) sorted(dst []int) []int {
-	dst = dst[:0]
-	for row := range t.hashes {
-		dst = append(dst, row)
-	}
-	slices.SortFunc(dst, func(a, b int) int { return bytes.Compare(t.key(a), t.key(b)) })
-	return dst
 }
 
 func (t *table) size() int {

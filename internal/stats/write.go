@@ -80,7 +80,7 @@ func WriteJSON(w io.Writer, p *Partial, statistic string) error {
 				line = appendJSONString(line, d.Text)
 			}
 		}
-		line = append(r.appendMeasures(line, len(dims) > 0), '}')
+		line = append(r.table.appendMembers(line, r.row, len(dims) > 0), '}')
 		_, err = out.Write(line)
 		line = append(line[:0], ',')
 		return err == nil
