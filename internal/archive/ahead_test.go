@@ -79,7 +79,8 @@ func TestAheadIsBounded(t *testing.T) {
 	t.Parallel()
 	const buffer = 128 << 10
 	text := noise(1 << 20)
-	for coding, data := range map[string][]byte{"gzip": gz(t, text), "gzip members": gz(t, chop(text, 30)...), "zstd": zst(t, text), "zstd frames": zst(t, chop(text, 30)...)} {
+	// No zstd: its decoders have channels, and are pooled, but a channel that is made in a bubble may not leave it.
+	for coding, data := range map[string][]byte{"gzip": gz(t, text), "gzip members": gz(t, chop(text, 30)...)} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &source{data: data}
 			l := openSource(t.Context(), t, s, buffer, always)
@@ -87,9 +88,8 @@ func TestAheadIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			// Three blocks (of which a small member fills a part), the lines' own, and what decoders take at once: 64 KiB of the body,
-			// a block of zstd.
-			if n := s.read.Load(); !s.apart.Load() || n < buffer || n > 4*buffer+192<<10 {
+			// Three blocks (of which a small member fills a part), the lines' own, and 64 KiB of the body that are taken at once.
+			if n := s.read.Load(); !s.apart.Load() || n < buffer || n > 4*buffer+64<<10 {
 				t.Errorf("%s: %d bytes of %d read, apart: %t", coding, n, len(data), s.apart.Load())
 			}
 			if err := l.Close(); err != nil {
