@@ -8,9 +8,9 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 LDFLAGS     := -s -w -X github.com/seed-56345083/reprise/cmd.version=$(VERSION)
 LINT        := $(BIN)/golangci-lint
 LINT_VERSION := v2.15.0
-# Packages that the race detector runs over. End-to-end tests start processes of their own, and have a step; so has the
-# certificate of all crash points, whose thousands of runs go over the same code one step at a time.
-RACE_PACKAGES = $$($(GO) list ./... | grep -Ev '/(internal/(e2e|crashpoints)|cmd/reprise-syslog)$$')
+# Packages that the race detector runs over. End-to-end tests and those of the image start processes of their own, and have a
+# step; so has the certificate of all crash points, whose thousands of runs go over the same code one step at a time.
+RACE_PACKAGES = $$($(GO) list ./... | grep -Ev '/(internal/(e2e|crashpoints)|cmd/reprise-syslog|deploy/image)$$')
 # SQLite is C made into Go: checking its pointers, as -race does, finds nothing and takes most of the time.
 RACE_FLAGS  = -race -gcflags='modernc.org/...=-d=checkptr=0'
 FUZZTIME    ?= 30s
@@ -26,6 +26,12 @@ help: ## show the targets
 build: ## build bin/reprise, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/reprise ./cmd/reprise
 
+# The time that the image bears: that of the commit, so that another day's build is the same.
+.PHONY: image
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image: ## build bin/image: static binaries, SBOMs and an OCI image, for amd64 and arm64; CONFIG=reprise.yaml goes into it
+	$(GO) run ./deploy/image -o $(BIN)/image -version '$(VERSION)' -revision '$(shell git rev-parse HEAD 2>/dev/null)' -config '$(CONFIG)'
+
 .PHONY: test
 test: ## run all tests; make servers installs what those of the AWS drivers need
 	.ci/suites $(GO) test -timeout 20m ./...
@@ -40,7 +46,7 @@ certificate: ## cut every transition of a replay at every call, and print the ta
 
 .PHONY: e2e
 e2e: ## run the end-to-end tests: the built program, several processes, kill -9
-	$(GO) test -count=1 -timeout 15m ./internal/e2e/... ./cmd/reprise-syslog
+	$(GO) test -count=1 -timeout 15m ./internal/e2e/... ./cmd/reprise-syslog ./deploy/image
 
 .PHONY: servers
 servers: ## install the servers that the AWS tests run against into bin/servers
