@@ -76,7 +76,7 @@ func (b *bed) closed(closer func() error) {
 func (b *bed) openQueue(db *sqlitedb.DB, o sqlitequeue.Options) *sqlitequeue.Queue {
 	b.t.Helper()
 	o.Now = func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
-	q, err := sqlitequeue.New(b.ctx, db, o)
+	q, err := sqlitequeue.New(db, o)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite"
 )
 
 // DB is one open file. All methods, and both pools, may be used by any number of goroutines at once.
@@ -21,13 +21,17 @@ type DB struct {
 	// Read is a pool of connections that refuse writes. A query, and a transaction begun here, sees the state of one
 	// moment. A transaction that stays open for long keeps the write-ahead log from being emptied.
 	Read *sql.DB
-	// Write has exactly one connection, whose transactions take the write lock when they begin. Use it through Tx;
-	// what is run on it directly gets SQLITE_BUSY after few milliseconds when another process writes.
+	// Write has exactly one connection. Use it through Tx; what is run on it directly gets SQLITE_BUSY after few
+	// milliseconds when another process writes.
 	Write *sql.DB
 
-	path     string
-	lockWait time.Duration
-	slot     chan struct{} // held by the goroutine that writes; waiting goroutines get it in order
+	path      string
+	lockWait  time.Duration
+	groupTime time.Duration
+
+	mu      sync.Mutex
+	writing bool          // a goroutine has the turn
+	waiting []chan *group // those who wait for it, in order
 
 	close    sync.Once
 	closeErr error
@@ -64,12 +68,12 @@ func Open(ctx context.Context, path string, migrations []string) (*DB, error) {
 		return nil, fmt.Errorf("opening database %s: creating its directory: %w", path, err)
 	}
 	readers := max(4, 2*runtime.GOMAXPROCS(0))
-	db := &DB{path: path, lockWait: lockWait, slot: make(chan struct{}, 1)}
-	if db.Write, err = pool(path, 1, "_txlock=immediate", pragma("busy_timeout", writeBusy.Milliseconds()),
+	db := &DB{path: path, lockWait: lockWait, groupTime: groupTime}
+	if db.Write, err = pool(path, 1, true, pragma("busy_timeout", writeBusy.Milliseconds()),
 		pragma("cache_size", -cacheKiB), pragma("wal_autocheckpoint", walPages), pragma("journal_size_limit", walLimit)); err != nil {
 		return nil, db.Explain(err)
 	}
-	if db.Read, err = pool(path, readers, pragma("busy_timeout", readBusy.Milliseconds()),
+	if db.Read, err = pool(path, readers, false, pragma("busy_timeout", readBusy.Milliseconds()),
 		pragma("cache_size", -readKiB), pragma("query_only", 1)); err != nil {
 		return nil, errors.Join(db.Explain(err), db.Write.Close())
 	}
@@ -100,17 +104,18 @@ func (db *DB) prepare(ctx context.Context, migrations []string) error {
 }
 
 // pool opens a pool of up to n connections, without connecting yet. The path is escaped: SQLite reads it as a URI.
-func pool(path string, n int, params ...string) (*sql.DB, error) {
+func pool(path string, n int, writes bool, params ...string) (*sql.DB, error) {
 	slashed := filepath.ToSlash(path)
 	if !strings.HasPrefix(slashed, "/") { // C:/…
 		slashed = "/" + slashed
 	}
 	// No mapped memory: it gains little here, and an I/O error in it would be a SIGBUS instead of an error.
 	params = append(params, pragma("synchronous", "NORMAL"), pragma("foreign_keys", 1), pragma("temp_store", "MEMORY"))
-	p, err := sql.Open("sqlite", "file:"+(&url.URL{Path: slashed}).EscapedPath()+"?"+strings.Join(params, "&"))
+	c, err := sqlite.NewConnector("file:" + (&url.URL{Path: slashed}).EscapedPath() + "?" + strings.Join(params, "&"))
 	if err != nil {
 		return nil, err
 	}
+	p := sql.OpenDB(connector{Connector: c, writes: writes})
 	p.SetMaxOpenConns(n)
 	p.SetMaxIdleConns(n)
 	return p, nil

@@ -128,7 +128,7 @@ func TestTx(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema)
-	add := func(tx *sql.Tx) error {
+	add := func(tx *sqlitedb.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE t SET v = v + 1")
 		return err
 	}
@@ -136,7 +136,7 @@ func TestTx(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := errors.New("no")
-	if err := db.Tx(ctx, func(tx *sql.Tx) error { return errors.Join(add(tx), own) }); !errors.Is(err, own) {
+	if err := db.Tx(ctx, func(tx *sqlitedb.Tx) error { return errors.Join(add(tx), own) }); !errors.Is(err, own) {
 		t.Errorf("f's error = %v", err)
 	}
 	func() {
@@ -145,17 +145,17 @@ func TestTx(t *testing.T) {
 				t.Errorf("recovered %v, want oh", r)
 			}
 		}()
-		_ = db.Tx(ctx, func(tx *sql.Tx) error { _ = add(tx); panic("oh") })
+		_ = db.Tx(ctx, func(tx *sqlitedb.Tx) error { _ = add(tx); panic("oh") })
 	}()
 	gone, cancel := context.WithCancel(ctx)
-	err := db.Tx(gone, func(tx *sql.Tx) error { cancel(); return add(tx) })
+	err := db.Tx(gone, func(tx *sqlitedb.Tx) error { cancel(); return add(tx) })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that ends inside: %v", err)
 	}
 	if err := db.Tx(gone, add); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that ended before: %v", err)
 	}
-	if err := db.Tx(ctx, func(tx *sql.Tx) error { _, err := tx.ExecContext(ctx, "SELECT nonsense"); return err }); err == nil ||
+	if err := db.Tx(ctx, func(tx *sqlitedb.Tx) error { _, err := tx.ExecContext(ctx, "SELECT nonsense"); return err }); err == nil ||
 		!strings.Contains(err.Error(), db.Path()) {
 		t.Errorf("an error of SQLite does not name the file: %v", err)
 	}
@@ -173,7 +173,7 @@ func TestTxManyGoroutines(t *testing.T) {
 	for i := range 8 {
 		group.Go(func() {
 			for range 25 {
-				if err := dbs[i%2].Tx(ctx, func(tx *sql.Tx) error {
+				if err := dbs[i%2].Tx(ctx, func(tx *sqlitedb.Tx) error {
 					var v int
 					if err := tx.QueryRowContext(ctx, "SELECT v FROM t").Scan(&v); err != nil {
 						return err
@@ -200,7 +200,7 @@ func TestCloseTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := db.Tx(context.Background(), func(*sql.Tx) error { return nil }); err == nil {
+	if err := db.Tx(context.Background(), func(*sqlitedb.Tx) error { return nil }); err == nil {
 		t.Error("Tx after Close = nil error")
 	}
 }

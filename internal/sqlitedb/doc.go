@@ -7,6 +7,9 @@
 // again after short random pauses instead of SQLite's own fixed ones: with four processes that write small transactions
 // the total stays the same, and the longest wait drops from 1.3 s to 0.2 s.
 //
+// Goroutines that wait for one another share a transaction, and a connection keeps the statements that it has prepared, BEGIN and
+// COMMIT included: of a small transaction most is its beginning, its end, and the reading of its text.
+//
 // It promises:
 //   - a process killed at any moment (kill -9) loses no transaction for which Tx returned nil;
 //   - a power cut may lose the last such transactions, but the file is consistent when it is opened again
@@ -19,7 +22,7 @@
 //
 //	db, err := sqlitedb.Open(ctx, "dir/tags.db", []string{`CREATE TABLE tags (key TEXT PRIMARY KEY, tags TEXT) STRICT`})
 //	…
-//	err = db.Tx(ctx, func(tx *sql.Tx) error {
+//	err = db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 //		_, err := tx.ExecContext(ctx, `INSERT INTO tags VALUES (?, ?)`, key, tags)
 //		return err
 //	})

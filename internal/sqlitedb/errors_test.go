@@ -2,7 +2,6 @@ package sqlitedb_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -57,7 +56,7 @@ func TestDiskFull(t *testing.T) {
 	if _, err := db.Write.ExecContext(ctx, "PRAGMA max_page_count = 10"); err != nil { // the same code as a full disk
 		t.Fatal(err)
 	}
-	err := db.Tx(ctx, func(tx *sql.Tx) error {
+	err := db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE big (b BLOB)"); err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ func (db *DB) migrate(ctx context.Context, migrations []string) error {
 	if err != nil || version == len(migrations) {
 		return err
 	}
-	return db.Tx(ctx, func(tx *sql.Tx) error {
+	return db.Tx(ctx, func(tx *Tx) error {
 		version, err := db.version(ctx, tx, len(migrations))
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package sqlitedb_test
 import (
 	"bufio"
 	"context"
-	"database/sql"
 	"fmt"
 	"io"
 	"os"
@@ -66,7 +65,7 @@ func child(role string, args []string) error {
 			fmt.Println(n)
 		}
 	default: // "hold": takes the write lock and keeps it until it is killed or its standard input ends
-		return db.Tx(ctx, func(tx *sql.Tx) error {
+		return db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 			if _, err := tx.ExecContext(ctx, "UPDATE t SET v = -1"); err != nil {
 				return err
 			}
@@ -78,7 +77,7 @@ func child(role string, args []string) error {
 }
 
 func increment(ctx context.Context, db *sqlitedb.DB) error {
-	return db.Tx(ctx, func(tx *sql.Tx) error {
+	return db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		var v int
 		if err := tx.QueryRowContext(ctx, "SELECT v FROM t WHERE k = 0").Scan(&v); err != nil {
 			return err

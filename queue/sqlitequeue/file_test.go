@@ -2,7 +2,6 @@ package sqlitequeue_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -61,7 +60,7 @@ func TestEmptyPollTakesNoLock(t *testing.T) {
 	t.Cleanup(func() { check(t, other.Close()) })
 	check(t, q.Send(ctx, []queue.Outgoing{{Body: []byte("later"), Delay: time.Minute}}))
 
-	check(t, other.Tx(ctx, func(*sql.Tx) error {
+	check(t, other.Tx(ctx, func(*sqlitedb.Tx) error {
 		p := queue.ReceiveParams{Max: 1, Wait: 50 * time.Millisecond, Visibility: time.Minute}
 		if messages, err := q.Receive(ctx, p); err != nil || len(messages) != 0 {
 			t.Errorf("Receive = %v, %v, want none", messages, err)
@@ -87,7 +86,7 @@ func TestManyDead(t *testing.T) {
 	db, err := sqlitedb.Open(ctx, filepath.Join(t.TempDir(), "queue.db"), sqlitequeue.Migrations())
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
-	q, err := sqlitequeue.New(ctx, db, sqlitequeue.Options{Name: "work", DeadLetter: "dead", MaxReceives: 1, Now: c.Now})
+	q, err := sqlitequeue.New(db, sqlitequeue.Options{Name: "work", DeadLetter: "dead", MaxReceives: 1, Now: c.Now})
 	check(t, err)
 	t.Cleanup(func() { check(t, q.Close()) })
 	fill(t, db, 1200, c.Now())
@@ -123,7 +122,7 @@ func BenchmarkReceive(b *testing.B) {
 			db, err := sqlitedb.Open(ctx, filepath.Join(b.TempDir(), "queue.db"), sqlitequeue.Migrations())
 			check(b, err)
 			b.Cleanup(func() { check(b, db.Close()) })
-			q, err := sqlitequeue.New(ctx, db, sqlitequeue.Options{Name: "work", DeadLetter: "dead"})
+			q, err := sqlitequeue.New(db, sqlitequeue.Options{Name: "work", DeadLetter: "dead"})
 			check(b, err)
 			b.Cleanup(func() { check(b, q.Close()) })
 			fill(b, db, depth, time.Now())
@@ -156,7 +155,7 @@ func BenchmarkCounts100000(b *testing.B) {
 	db, err := sqlitedb.Open(ctx, filepath.Join(b.TempDir(), "queue.db"), sqlitequeue.Migrations())
 	check(b, err)
 	b.Cleanup(func() { check(b, db.Close()) })
-	q, err := sqlitequeue.New(ctx, db, sqlitequeue.Options{Name: "work"})
+	q, err := sqlitequeue.New(db, sqlitequeue.Options{Name: "work"})
 	check(b, err)
 	b.Cleanup(func() { check(b, q.Close()) })
 	fill(b, db, 100_000, time.Now())

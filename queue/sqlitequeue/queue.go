@@ -2,9 +2,9 @@ package sqlitequeue
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-56345083/reprise/internal/sqlitedb"
@@ -54,8 +54,8 @@ type Queue struct {
 	o     Options
 	db    *sqlitedb.DB
 	owned bool // db was opened for this queue alone
-	st    statements
 	bell  *bell
+	shut  atomic.Bool // Close was called
 }
 
 // Open opens the file at o.Path, creating it where it is missing, and a queue of it. Close closes both.
@@ -67,7 +67,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := New(ctx, db, o)
+	q, err := New(db, o)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -76,26 +76,32 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 }
 
 // New opens a queue of a file that was opened with [Migrations]. The caller closes db, after the queues that use it.
-func New(ctx context.Context, db *sqlitedb.DB, o Options) (*Queue, error) {
+func New(db *sqlitedb.DB, o Options) (*Queue, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	q := &Queue{o: o, db: db, bell: newBell()}
-	if err := q.st.prepare(ctx, db); err != nil {
-		return nil, fmt.Errorf("opening queue %s: %w", o.Name, db.Explain(err))
-	}
-	return q, nil
+	return &Queue{o: o, db: db, bell: newBell()}, nil
 }
 
 // Close frees what the queue holds in this process; the messages stay. Calls that run, long polls included, end with an
 // error.
 func (q *Queue) Close() error {
-	err := q.st.close()
+	q.shut.Store(true)
+	q.bell.ring()
 	if q.owned {
-		err = errors.Join(err, q.db.Close())
+		return q.db.Close()
 	}
-	return err
+	return nil
+}
+
+// begin bounds one operation on the file. The caller calls cancel.
+func (q *Queue) begin(ctx context.Context, doing string) (op context.Context, cancel context.CancelFunc, err error) {
+	if q.shut.Load() {
+		return nil, nil, fmt.Errorf("queue %s: %s: the queue is closed", q.o.Name, doing)
+	}
+	op, cancel = context.WithTimeout(ctx, opTimeout)
+	return op, cancel, nil
 }
 
 // Send implements [queue.Queue]. The batch is one transaction: after an error none of it is there.
@@ -104,12 +110,11 @@ func (q *Queue) Send(ctx context.Context, messages []queue.Outgoing) error {
 		return err
 	}
 	visible := false
-	err := q.write(ctx, "sending", func(ctx context.Context, tx *sql.Tx) error {
+	err := q.write(ctx, "sending", func(ctx context.Context, tx *sqlitedb.Tx) error {
 		now := q.o.Now().UnixNano()
-		insert := tx.StmtContext(ctx, q.st.send)
 		for _, m := range messages {
 			visible = visible || m.Delay == 0
-			if _, err := insert.ExecContext(ctx, q.o.Name, m.Body, now, now+int64(m.Delay)); err != nil {
+			if _, err := tx.ExecContext(ctx, sendText, q.o.Name, m.Body, now, now+int64(m.Delay)); err != nil {
 				return err
 			}
 		}
@@ -123,21 +128,27 @@ func (q *Queue) Send(ctx context.Context, messages []queue.Outgoing) error {
 
 // Counts implements [queue.Queue]; they are exact.
 func (q *Queue) Counts(ctx context.Context) (queue.Counts, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel, err := q.begin(ctx, "counting")
+	if err != nil {
+		return queue.Counts{}, err
+	}
 	defer cancel()
 	var c queue.Counts
 	now := q.o.Now().UnixNano()
-	if err := q.st.counts.QueryRowContext(ctx, q.o.Name, now).Scan(&c.Visible, &c.InFlight, &c.Delayed); err != nil {
+	if err := q.db.Read.QueryRowContext(ctx, countsText, q.o.Name, now).Scan(&c.Visible, &c.InFlight, &c.Delayed); err != nil {
 		return queue.Counts{}, q.explain("counting", err)
 	}
 	return c, nil
 }
 
 // write runs one write transaction with the driver's own deadline.
-func (q *Queue) write(ctx context.Context, doing string, f func(context.Context, *sql.Tx) error) error {
-	op, cancel := context.WithTimeout(ctx, opTimeout)
+func (q *Queue) write(ctx context.Context, doing string, f func(context.Context, *sqlitedb.Tx) error) error {
+	op, cancel, err := q.begin(ctx, doing)
+	if err != nil {
+		return err
+	}
 	defer cancel()
-	return q.explain(doing, q.db.Tx(op, func(tx *sql.Tx) error { return f(op, tx) }))
+	return q.explain(doing, q.db.Tx(op, func(tx *sqlitedb.Tx) error { return f(op, tx) }))
 }
 
 // explain names the queue in an error, and maps a file that stays locked to what it is for the caller.

@@ -33,12 +33,12 @@ func pair(t testing.TB, now func() time.Time) (work, dead *sqlitequeue.Queue) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, db.Close()) })
-	work, err = sqlitequeue.New(ctx, db, sqlitequeue.Options{
+	work, err = sqlitequeue.New(db, sqlitequeue.Options{
 		Name: "work", DeadLetter: "dead", MaxReceives: queuetest.MaxReceives, Now: now,
 	})
 	check(t, err)
 	t.Cleanup(func() { check(t, work.Close()) })
-	dead, err = sqlitequeue.New(ctx, db, sqlitequeue.Options{Name: "dead", Now: now})
+	dead, err = sqlitequeue.New(db, sqlitequeue.Options{Name: "dead", Now: now})
 	check(t, err)
 	t.Cleanup(func() { check(t, dead.Close()) })
 	return work, dead

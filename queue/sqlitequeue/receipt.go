@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -40,12 +41,12 @@ func (q *Queue) Delete(ctx context.Context, receipts []string) error {
 	if err := queue.CheckDelete(receipts); err != nil {
 		return err
 	}
-	return q.each(ctx, "deleting", len(receipts), func(ctx context.Context, tx *sql.Tx, i int) error {
+	return q.each(ctx, "deleting", len(receipts), func(ctx context.Context, tx *sqlitedb.Tx, i int) error {
 		r, err := parseReceipt(receipts[i])
 		if err != nil {
 			return err
 		}
-		result, err := tx.StmtContext(ctx, q.st.remove).ExecContext(ctx, r.id, q.o.Name, r.nonce)
+		result, err := tx.ExecContext(ctx, removeText, r.id, q.o.Name, r.nonce)
 		if err != nil {
 			return err
 		}
@@ -53,7 +54,7 @@ func (q *Queue) Delete(ctx context.Context, receipts []string) error {
 			return err
 		}
 		var n int
-		if err := tx.StmtContext(ctx, q.st.exists).QueryRowContext(ctx, r.id, q.o.Name).Scan(&n); err != nil {
+		if err := tx.QueryRowContext(ctx, existsText, r.id, q.o.Name).Scan(&n); err != nil {
 			return err
 		}
 		if n > 0 {
@@ -71,14 +72,14 @@ func (q *Queue) ChangeVisibility(ctx context.Context, changes []queue.Change) er
 		return err
 	}
 	back := false
-	err := q.each(ctx, "changing visibility", len(changes), func(ctx context.Context, tx *sql.Tx, i int) error {
+	err := q.each(ctx, "changing visibility", len(changes), func(ctx context.Context, tx *sqlitedb.Tx, i int) error {
 		r, err := parseReceipt(changes[i].Receipt)
 		if err != nil {
 			return err
 		}
 		now := q.o.Now()
 		var received int64
-		err = tx.StmtContext(ctx, q.st.held).QueryRowContext(ctx, r.id, q.o.Name, r.nonce, now.UnixNano()).Scan(&received)
+		err = tx.QueryRowContext(ctx, heldText, r.id, q.o.Name, r.nonce, now.UnixNano()).Scan(&received)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return fmt.Errorf("%w: it does not hold message %d any more", queue.ErrStaleReceipt, r.id)
@@ -91,7 +92,7 @@ func (q *Queue) ChangeVisibility(ctx context.Context, changes []queue.Change) er
 				queue.ErrInvalid, r.id, held.Round(time.Second), queue.MaxVisibility)
 		}
 		back = back || changes[i].Visibility == 0
-		_, err = tx.StmtContext(ctx, q.st.change).ExecContext(ctx, until.UnixNano(), r.id)
+		_, err = tx.ExecContext(ctx, changeText, until.UnixNano(), r.id)
 		return err
 	})
 	if back {
@@ -102,9 +103,9 @@ func (q *Queue) ChangeVisibility(ctx context.Context, changes []queue.Change) er
 
 // each runs do for the n entries of a batch in one transaction. An entry that is refused does not hold up the others,
 // any other error undoes all of them.
-func (q *Queue) each(ctx context.Context, doing string, n int, do func(ctx context.Context, tx *sql.Tx, i int) error) error {
+func (q *Queue) each(ctx context.Context, doing string, n int, do func(ctx context.Context, tx *sqlitedb.Tx, i int) error) error {
 	var refused map[int]error
-	err := q.write(ctx, doing, func(ctx context.Context, tx *sql.Tx) error {
+	err := q.write(ctx, doing, func(ctx context.Context, tx *sqlitedb.Tx) error {
 		refused = map[int]error{}
 		for i := range n {
 			err := do(ctx, tx, i)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -33,10 +34,13 @@ const never = time.Duration(1<<63 - 1)
 
 // untilNext returns how long it is until the next message becomes visible, 0 when one is. It takes no lock.
 func (q *Queue) untilNext(ctx context.Context) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel, err := q.begin(ctx, "looking for messages")
+	if err != nil {
+		return 0, err
+	}
 	defer cancel()
 	var at int64
-	switch err := q.st.next.QueryRowContext(ctx, q.o.Name).Scan(&at); {
+	switch err := q.db.Read.QueryRowContext(ctx, nextText, q.o.Name).Scan(&at); {
 	case errors.Is(err, sql.ErrNoRows):
 		return never, nil
 	case err != nil:
@@ -51,7 +55,7 @@ const maxRounds = 50
 // claim receives the messages that are visible, up to p.Max, and moves those of them to the dead-letter queue that were
 // received too often. It is one transaction.
 func (q *Queue) claim(ctx context.Context, p queue.ReceiveParams) (messages []queue.Message, err error) {
-	err = q.write(ctx, "receiving", func(ctx context.Context, tx *sql.Tx) error {
+	err = q.write(ctx, "receiving", func(ctx context.Context, tx *sqlitedb.Tx) error {
 		messages = nil
 		now := q.o.Now()
 		for round := 0; len(messages) < p.Max && round < maxRounds; round++ {
@@ -61,7 +65,7 @@ func (q *Queue) claim(ctx context.Context, p queue.ReceiveParams) (messages []qu
 			}
 			messages = append(messages, got...)
 			for _, id := range dead {
-				if _, err := tx.StmtContext(ctx, q.st.bury).ExecContext(ctx, q.o.DeadLetter, now.UnixNano(), id); err != nil {
+				if _, err := tx.ExecContext(ctx, buryText, q.o.DeadLetter, now.UnixNano(), id); err != nil {
 					return err
 				}
 			}
@@ -81,9 +85,8 @@ func (q *Queue) claim(ctx context.Context, p queue.ReceiveParams) (messages []qu
 }
 
 // claimOnce receives up to limit messages; dead are the ids of those that had been received too often before.
-func (q *Queue) claimOnce(ctx context.Context, tx *sql.Tx, now time.Time, visibility time.Duration, limit int) (got []queue.Message, dead []int64, err error) {
-	rows, err := tx.StmtContext(ctx, q.st.claim).
-		QueryContext(ctx, now.Add(visibility).UnixNano(), now.UnixNano(), q.o.Name, limit)
+func (q *Queue) claimOnce(ctx context.Context, tx *sqlitedb.Tx, now time.Time, visibility time.Duration, limit int) (got []queue.Message, dead []int64, err error) {
+	rows, err := tx.QueryContext(ctx, claimText, now.Add(visibility).UnixNano(), now.UnixNano(), q.o.Name, limit)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/seed-56345083/reprise/internal/archive"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // migrations make the tags file. The ETag says which version of an object the tags belong to: a new version has none,
@@ -36,7 +37,7 @@ func (a *Archive) Tags(ctx context.Context, key string) (map[string]string, erro
 // MergeTags implements [archive.Archive]. Reading, merging and writing are one transaction, so that writers at the
 // same moment lose nothing.
 func (a *Archive) MergeTags(ctx context.Context, key string, set map[string]string, remove []string) error {
-	err := a.tags.Tx(ctx, func(tx *sql.Tx) error {
+	err := a.tags.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		// Inside the transaction: tags of a version that is gone must not replace those of its successor.
 		o, err := a.stat(ctx, key)
 		if err != nil {
@@ -79,7 +80,7 @@ func (a *Archive) readTags(ctx context.Context, q querier, o archive.Object) (ma
 	return tags, nil
 }
 
-func writeTags(ctx context.Context, tx *sql.Tx, o archive.Object, tags map[string]string) error {
+func writeTags(ctx context.Context, tx *sqlitedb.Tx, o archive.Object, tags map[string]string) error {
 	if len(tags) == 0 {
 		_, err := tx.ExecContext(ctx, `DELETE FROM tags WHERE key = ?`, o.Key)
 		return err

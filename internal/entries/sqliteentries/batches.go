@@ -27,7 +27,7 @@ func (e *Entries) OpenBatch(ctx context.Context, b entries.Batch) error {
 	if err := b.Check(); err != nil {
 		return fmt.Errorf("opening a batch: %w", err)
 	}
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		if err := checkEpoch(ctx, tx, b); err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (e *Entries) OpenBatch(ctx context.Context, b entries.Batch) error {
 }
 
 // checkEpoch holds a transaction to the epoch of the batch. Nobody can raise it before the transaction ends.
-func checkEpoch(ctx context.Context, tx *sql.Tx, b entries.Batch) error {
+func checkEpoch(ctx context.Context, tx *sqlitedb.Tx, b entries.Batch) error {
 	var epoch int64
 	err := tx.QueryRowContext(ctx, `SELECT json_extract(record, '$.epoch') FROM protocols WHERE name = ?`, b.Protocol).Scan(&epoch)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -65,7 +65,7 @@ func (e *Entries) Join(ctx context.Context, j entries.Join) (entries.Batch, erro
 		return entries.Batch{}, fmt.Errorf("joining a batch: %w", err)
 	}
 	var joined entries.Batch
-	err = e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err = e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		if err := checkEpoch(ctx, tx, j.Batch); err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (e *Entries) Join(ctx context.Context, j entries.Join) (entries.Batch, erro
 	return joined, nil
 }
 
-func joinEntries(ctx context.Context, tx *sql.Tx, j entries.Join, gens string) error {
+func joinEntries(ctx context.Context, tx *sqlitedb.Tx, j entries.Join, gens string) error {
 	join, err := tx.PrepareContext(ctx, joinEntry)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func joinEntries(ctx context.Context, tx *sql.Tx, j entries.Join, gens string) e
 // ClaimBatch freezes a batch.
 func (e *Entries) ClaimBatch(ctx context.Context, id string) (entries.Batch, error) {
 	var b entries.Batch
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE batches SET state = 'CLAIMED' WHERE id = ? AND state = 'OPEN'`, id); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (e *Entries) ClaimBatch(ctx context.Context, id string) (entries.Batch, err
 }
 
 // readBatch reads one batch; ErrNotFound.
-func readBatch(ctx context.Context, tx *sql.Tx, id string) (entries.Batch, error) {
+func readBatch(ctx context.Context, tx *sqlitedb.Tx, id string) (entries.Batch, error) {
 	b, err := scanBatch(tx.QueryRowContext(ctx, `SELECT `+batchColumns+` FROM batches WHERE id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return b, entries.ErrNotFound
@@ -189,7 +189,7 @@ func (e *Entries) Archived(ctx context.Context, batch string, ids []string, expi
 	if err := entries.CheckArchived(batch, ids); err != nil {
 		return fmt.Errorf("marking entries as archived: %w", err)
 	}
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		archive, err := tx.PrepareContext(ctx, `UPDATE entries SET archived = 1, expires = ? WHERE id = ? AND batch = ?`)
 		if err != nil {
 			return err
@@ -207,7 +207,7 @@ func (e *Entries) Archived(ctx context.Context, batch string, ids []string, expi
 
 // DoneBatch makes a CLAIMED batch DONE.
 func (e *Entries) DoneBatch(ctx context.Context, b entries.Batch, expires time.Time) error {
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, `UPDATE batches SET state = 'DONE', expires = ? WHERE id = ? AND state = 'CLAIMED'`,
 			sqlitedb.Nanos(expires), b.ID))
 		if err != nil || ok {

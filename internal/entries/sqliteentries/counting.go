@@ -75,7 +75,7 @@ func (e *Entries) Count(ctx context.Context, c entries.Count) error {
 	if err := c.Check(); err != nil {
 		return fmt.Errorf("counting: %w", err)
 	}
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		mark, err := tx.PrepareContext(ctx, countEntry)
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (e *Entries) Count(ctx context.Context, c entries.Count) error {
 }
 
 // writeRows writes rows that still have the version at which they were read, under a new one.
-func writeRows(ctx context.Context, tx *sql.Tx, part ledger.Part, rows []entries.LiveRow) error {
+func writeRows(ctx context.Context, tx *sqlitedb.Tx, part ledger.Part, rows []entries.LiveRow) error {
 	insert, err := tx.PrepareContext(ctx, insertRow)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (e *Entries) MergeLive(ctx context.Context, m entries.Merge) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("merging live rows: %w", err)
 	}
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		if err := writeRows(ctx, tx, m.Into, []entries.LiveRow{m.Row}); err != nil {
 			return err
 		}

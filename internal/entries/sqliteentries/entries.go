@@ -41,7 +41,7 @@ func (e *Entries) Put(ctx context.Context, list []entries.Entry) (int, error) {
 		return 0, fmt.Errorf("putting entries: %w", err)
 	}
 	there := 0
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		there = 0
 		put, err := tx.PrepareContext(ctx, `INSERT INTO entries (id, protocol, ts, put_at, line) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 		if err != nil {
@@ -183,7 +183,7 @@ func (e *Entries) Expire(ctx context.Context, now time.Time, limit int) (int, er
 // expire is one transaction of Expire: entries, pages of batches, and batches that have no page left.
 func (e *Entries) expire(ctx context.Context, now time.Time, limit int) (int, error) {
 	removed := 0
-	err := e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		removed = 0
 		for _, statement := range []string{
 			`DELETE FROM entries WHERE seq IN (SELECT seq FROM entries WHERE expires > 0 AND expires <= ? AND archived = 1 LIMIT ?)`,

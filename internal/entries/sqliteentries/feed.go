@@ -90,7 +90,7 @@ func (e *Entries) SaveCheckpoint(ctx context.Context, c entries.Checkpoint) erro
 	if err != nil {
 		return e.ledger.Explain(err, "saving the checkpoint of %s", c.Shard)
 	}
-	err = e.db.Tx(ctx, func(tx *sql.Tx) error {
+	err = e.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO checkpoints (shard, record) VALUES (?, ?)
 			ON CONFLICT DO UPDATE SET record = excluded.record`, c.Shard, string(text))
 		return err

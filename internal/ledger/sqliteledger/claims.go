@@ -2,7 +2,6 @@ package sqliteledger
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/sqlitedb"
@@ -11,14 +10,14 @@ import (
 // Claim takes a cursor for one worker.
 func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Cursor, error) {
 	var cursor ledger.Cursor
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := sqlitedb.Changed(tx.StmtContext(ctx, l.hot.claim).ExecContext(ctx,
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
+		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, claimText,
 			c.Owner, sqlitedb.Nanos(c.Until), sqlitedb.Nanos(c.Now), c.ID.Replay, foldOf(c.ID), c.ID.Key, sqlitedb.Nanos(c.Now)))
 		if err != nil {
 			return err
 		}
 		// Under the same lock: the cursor as this claim left it, or as it stood when it was refused.
-		cursor, err = scanCursor(tx.StmtContext(ctx, l.hot.read).QueryRowContext(ctx, c.ID.Replay, foldOf(c.ID), c.ID.Key), c.ID)
+		cursor, err = scanCursor(tx.QueryRowContext(ctx, readText, c.ID.Replay, foldOf(c.ID), c.ID.Key), c.ID)
 		switch {
 		case err != nil || ok:
 			return err
@@ -49,8 +48,8 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 	}
 	fold, a := foldOf(c.ID), c.Accounts
 	keeps, progress := c.State == ledger.Processing, c.To > c.From || c.State == ledger.Finished
-	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := sqlitedb.Changed(tx.StmtContext(ctx, l.hot.commit).ExecContext(ctx,
+	err = l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
+		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, commitText,
 			c.State, c.To, sqlitedb.Nanos(c.Now), keeps, keeps, sqlitedb.Nanos(c.Until), sqlitedb.Nanos(c.Until), progress,
 			a.Read, a.Counted, a.AfterCutoff, a.Rejected, a.Blank, a.Consumed, a.Bytes, c.Rows, text,
 			c.ID.Replay, fold, c.ID.Key, c.Epoch, c.From))
@@ -60,7 +59,7 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 		if !ok {
 			return ledger.ErrFenced
 		}
-		return l.putContent(ctx, tx, c.ID, body)
+		return putContent(ctx, tx, c.ID, body)
 	})
 	return l.Explain(err, "committing %s", c.ID.Key)
 }
@@ -71,8 +70,8 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settle) error {
 		return err
 	}
 	failed := s.State == ledger.Failed
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-		ok, err := sqlitedb.Changed(tx.StmtContext(ctx, l.hot.settle).ExecContext(ctx,
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
+		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, settleText,
 			s.State, sqlitedb.Nanos(s.Now), failed, s.TakeBack && !failed, s.Error, s.Error,
 			s.ID.Replay, foldOf(s.ID), s.ID.Key, s.Epoch, failed))
 		return fencedUnless(ok, err)
@@ -82,7 +81,7 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settle) error {
 
 // Reopen makes a FAILED cursor begin again.
 func (l *Ledger) Reopen(ctx context.Context, r ledger.Reopen) error {
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, `
 			UPDATE cursors SET state = 'PENDING', state_change = ?, owner = '', owned_until = 0, epoch = epoch + 1, no_progress = 0,
 				line = 0, etag = ?, size = ?, read = 0, counted = 0, after_cutoff = 0, rejected = 0, blank = 0, consumed = 0,
@@ -92,7 +91,7 @@ func (l *Ledger) Reopen(ctx context.Context, r ledger.Reopen) error {
 		if err := fencedUnless(ok, err); err != nil {
 			return err
 		}
-		return l.putContent(ctx, tx, r.ID, content{})
+		return putContent(ctx, tx, r.ID, content{})
 	})
 	return l.Explain(err, "reopening %s", r.ID.Key)
 }
@@ -105,12 +104,13 @@ func fencedUnless(ok bool, err error) error {
 }
 
 // putContent replaces the content of a cursor whose row this transaction has changed.
-func (l *Ledger) putContent(ctx context.Context, tx *sql.Tx, id ledger.CursorID, c content) error {
+func putContent(ctx context.Context, tx *sqlitedb.Tx, id ledger.CursorID, c content) error {
 	var err error
 	if c.empty() {
-		_, err = tx.StmtContext(ctx, l.hot.dropContent).ExecContext(ctx, id.Replay, foldOf(id), id.Key)
+		_, err = tx.ExecContext(ctx, dropContentText,
+			id.Replay, foldOf(id), id.Key)
 	} else {
-		_, err = tx.StmtContext(ctx, l.hot.putContent).ExecContext(ctx,
+		_, err = tx.ExecContext(ctx, putContentText,
 			id.Replay, foldOf(id), id.Key, c.rejects, c.segments, c.partial)
 	}
 	return err

@@ -32,7 +32,7 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 	if len(cursors) == 0 {
 		return nil
 	}
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		insert, err := tx.PrepareContext(ctx, `INSERT INTO cursors (replay, fold, key, `+columns+`)
 			VALUES (?, ?, ?`+strings.Repeat(", ?", strings.Count(columns, ",")+1)+`) ON CONFLICT DO NOTHING`)
 		if err != nil {
@@ -54,7 +54,7 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 				return err
 			}
 			if fresh && !body.empty() {
-				if err := l.putContent(ctx, tx, c.CursorID, body); err != nil {
+				if err := putContent(ctx, tx, c.CursorID, body); err != nil {
 					return err
 				}
 			}
@@ -157,7 +157,7 @@ func scanQuery(p ledger.ScanParams, after string, limit int) (query string, args
 
 // Note keeps a remark about the mirror of the state.
 func (l *Ledger) Note(ctx context.Context, id ledger.CursorID, note string) error {
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, `UPDATE cursors SET note = ? WHERE replay = ? AND fold = ? AND key = ?`,
 			note, id.Replay, foldOf(id), id.Key))
 		if err == nil && !ok {

@@ -13,7 +13,7 @@ import (
 // AcquireLease takes a lease that is free, over or the owner's own; ErrHeld, with the lease that stands.
 func (l *Ledger) AcquireLease(ctx context.Context, lease ledger.Lease, now time.Time) (ledger.Lease, error) {
 	var stands ledger.Lease
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		ok, err := sqlitedb.Changed(tx.ExecContext(ctx, `
 			INSERT INTO leases (name, owner, until) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET owner = excluded.owner, until = excluded.until
@@ -36,7 +36,7 @@ func (l *Ledger) AcquireLease(ctx context.Context, lease ledger.Lease, now time.
 
 // ReleaseLease frees the lease if the owner still has it.
 func (l *Ledger) ReleaseLease(ctx context.Context, name, owner string) error {
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM leases WHERE name = ? AND owner = ?`, name, owner)
 		return err
 	})
@@ -49,7 +49,7 @@ func (l *Ledger) PutProgress(ctx context.Context, p ledger.Progress) error {
 	if err != nil {
 		return l.Explain(err, "putting the progress of %s", p.Worker)
 	}
-	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err = l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO progress (replay, worker, record) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET record = excluded.record`, p.Replay, p.Worker, string(text))
 		return err

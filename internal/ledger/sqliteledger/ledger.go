@@ -2,7 +2,6 @@ package sqliteledger
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -12,9 +11,7 @@ import (
 
 // Ledger is the ledger in one file. All its methods may be called by any number of goroutines at once.
 type Ledger struct {
-	db   *sqlitedb.DB
-	hot  hot
-	puts puts
+	db *sqlitedb.DB
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -26,18 +23,7 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	hot, err := prepare(ctx, db.Write)
-	for try := 0; sqlitedb.IsBusy(err) && try < 10; try++ {
-		// To parse is to read the tables' definitions, which waits where another process recovers or closes the file. A
-		// transaction waits as long as is sensible.
-		if err = db.Tx(ctx, func(*sql.Tx) error { return nil }); err == nil {
-			hot, err = prepare(ctx, db.Write)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the ledger: %w", errors.Join(db.Explain(err), db.Close()))
-	}
-	return &Ledger{db: db, hot: hot}, nil
+	return &Ledger{db: db}, nil
 }
 
 // Close waits for the calls that run and closes the file.

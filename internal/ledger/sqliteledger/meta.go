@@ -58,7 +58,7 @@ func (l *Ledger) Write(ctx context.Context, w ledger.Writes) error {
 	if err := w.Check(); err != nil {
 		return fmt.Errorf("writing records: %w", err)
 	}
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		for _, p := range w.Protocols {
 			if err := put(ctx, tx, "protocols", "name", p.Version, p, p.Name); err != nil {
 				return fmt.Errorf("protocol %s: %w", p.Name, err)
@@ -80,7 +80,7 @@ func (l *Ledger) Write(ctx context.Context, w ledger.Writes) error {
 }
 
 // put writes one record, if the one that is there has this version. table and names are literals of Write.
-func put(ctx context.Context, tx *sql.Tx, table, names string, version int64, record any, key ...any) error {
+func put(ctx context.Context, tx *sqlitedb.Tx, table, names string, version int64, record any, key ...any) error {
 	text, err := json.Marshal(record)
 	if err != nil {
 		return err

@@ -2,11 +2,8 @@ package sqliteledger
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/sqlitedb"
@@ -29,39 +26,8 @@ func putText(n int) string {
 		row + strings.Repeat(`, `+row, n-1)
 }
 
-// puts are the statements of PutRows, made when they are first needed.
-type puts struct {
-	mu    sync.Mutex
-	known [len(putSizes)]*sql.Stmt // closed together with the connection
-}
-
-func (p *puts) get(ctx context.Context, db *sqlitedb.DB, size int) (*sql.Stmt, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s := p.known[size]; s != nil {
-		return s, nil
-	}
-	s, err := prepareOne(ctx, db, putText(putSizes[size]))
-	if err != nil {
-		return nil, err
-	}
-	p.known[size] = s
-	return s, nil
-}
-
-// prepareOne parses a statement for the writing connection, as often as another process is in the way.
-func prepareOne(ctx context.Context, db *sqlitedb.DB, text string) (*sql.Stmt, error) {
-	s, err := db.Write.PrepareContext(ctx, text)
-	for try := 0; sqlitedb.IsBusy(err) && try < 10; try++ {
-		if err = db.Tx(ctx, func(*sql.Tx) error { return nil }); err == nil {
-			s, err = db.Write.PrepareContext(ctx, text)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("preparing to put rows: %w", err)
-	}
-	return s, nil
-}
+// putTexts are the statements of putSizes.
+var putTexts = [len(putSizes)]string{putText(putSizes[0]), putText(putSizes[1]), putText(putSizes[2])}
 
 // PutRows puts rows of one part, in transactions of putBatch. Those of a live part get a version, since others may write
 // under the one that they have read; those of a base need none. Rows in the order of (statistic, day, key) cost the least.
@@ -80,17 +46,7 @@ func (l *Ledger) PutRows(ctx context.Context, part ledger.Part, rows []ledger.Ro
 
 // putBatch puts rows in one transaction.
 func (l *Ledger) putBatch(ctx context.Context, part ledger.Part, version string, rows []ledger.Row) error {
-	var statements [len(putSizes)]*sql.Stmt
-	for _, group := range putGroups(rows) {
-		if statements[group.size] != nil {
-			continue
-		}
-		var err error
-		if statements[group.size], err = l.puts.get(ctx, l.db, group.size); err != nil {
-			return err
-		}
-	}
-	return l.db.Tx(ctx, func(tx *sql.Tx) error {
+	return l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		args := make([]any, 0, putColumns+putColumns*putSizes[0])
 		for _, group := range putGroups(rows) {
 			some := rows[group.from : group.from+putSizes[group.size]]
@@ -99,7 +55,7 @@ func (l *Ledger) putBatch(ctx context.Context, part ledger.Part, version string,
 				r := &some[i]
 				args = append(args, r.Day, r.Key, notNull(r.Dims), notNull(r.Measures), notNull(r.State))
 			}
-			if _, err := tx.StmtContext(ctx, statements[group.size]).ExecContext(ctx, args...); err != nil {
+			if _, err := tx.ExecContext(ctx, putTexts[group.size], args...); err != nil {
 				return err
 			}
 		}

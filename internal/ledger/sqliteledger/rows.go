@@ -89,7 +89,7 @@ func (l *Ledger) Purge(ctx context.Context, p ledger.PurgeParams, limit int) (in
 		return 0, fmt.Errorf("purging generation %d of %s: limit %d", p.Generation, p.Protocol, limit)
 	}
 	var removed int
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		removed = 0
 		var statistic, part string
 		for removed < limit {

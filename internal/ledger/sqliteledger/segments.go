@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 )
 
 // PutSegment stores a blob under a segment's name, once.
@@ -14,7 +15,7 @@ func (l *Ledger) PutSegment(ctx context.Context, id ledger.CursorID, s ledger.Se
 	if blob == nil {
 		blob = []byte{} // nil would be NULL
 	}
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO segments (replay, is_fold, key, epoch, from_line, to_line, blob)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, id.Replay, id.Fold, id.Key, s.Epoch, s.From, s.To, blob)
 		return err
@@ -40,7 +41,7 @@ func (l *Ledger) DeleteSegments(ctx context.Context, replay string, limit int) (
 		return 0, fmt.Errorf("deleting segments of %s: limit %d", replay, limit)
 	}
 	var n int64
-	err := l.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := l.db.Tx(ctx, func(tx *sqlitedb.Tx) error {
 		res, err := tx.ExecContext(ctx,
 			`DELETE FROM segments WHERE rowid IN (SELECT rowid FROM segments WHERE replay = ? LIMIT ?)`, replay, limit)
 		if err != nil {

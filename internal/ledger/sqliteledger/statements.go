@@ -1,11 +1,5 @@
 package sqliteledger
 
-import (
-	"context"
-	"database/sql"
-	"fmt"
-)
-
 // The writes that every chunk makes. What they are conditional on is in their WHERE and nowhere else.
 const (
 	claimText = `
@@ -34,24 +28,3 @@ const (
 
 	dropContentText = `DELETE FROM contents WHERE replay = ? AND fold = ? AND key = ?`
 )
-
-// hot are the statements of the writing connection that are parsed once: parsing them each time is nearly half of what
-// a claim and a commit cost.
-type hot struct {
-	claim, commit, settle, read, putContent, dropContent *sql.Stmt
-}
-
-func prepare(ctx context.Context, db *sql.DB) (h hot, err error) {
-	for _, s := range []struct {
-		stmt **sql.Stmt
-		text string
-	}{
-		{&h.claim, claimText}, {&h.commit, commitText}, {&h.settle, settleText},
-		{&h.read, readText}, {&h.putContent, putContentText}, {&h.dropContent, dropContentText},
-	} {
-		if *s.stmt, err = db.PrepareContext(ctx, s.text); err != nil { // closed together with db
-			return h, fmt.Errorf("preparing a statement: %w", err)
-		}
-	}
-	return h, nil
-}

@@ -71,10 +71,10 @@ func openSite(t *testing.T, dir string) *site {
 	db, err := sqlitedb.Open(ctx, filepath.Join(dir, "queue.db"), sqlitequeue.Migrations())
 	s.check(err)
 	closing(db.Close)
-	s.work, err = sqlitequeue.New(ctx, db, sqlitequeue.Options{Name: "work", DeadLetter: "dead"})
+	s.work, err = sqlitequeue.New(db, sqlitequeue.Options{Name: "work", DeadLetter: "dead"})
 	s.check(err)
 	closing(s.work.Close)
-	s.dead, err = sqlitequeue.New(ctx, db, sqlitequeue.Options{Name: "dead"})
+	s.dead, err = sqlitequeue.New(db, sqlitequeue.Options{Name: "dead"})
 	s.check(err)
 	closing(s.dead.Close)
 	s.files, err = dirarchive.New(ctx, dirarchive.Options{Root: filepath.Join(dir, "archive"), Tags: filepath.Join(dir, "tags.db")})
@@ -314,7 +314,7 @@ func (s *site) counts(generation int64, statistic string) map[string]int64 {
 		s.check(err)
 		var dims []string
 		var measures struct{ N int64 }
-		s.check(json.Unmarshal(r.Dims, &dims))
+		s.check(json.Unmarshal(r.FullDims(), &dims))
 		s.check(json.Unmarshal(r.Measures, &measures))
 		counts[dims[0]] += measures.N
 	}
