@@ -10,8 +10,12 @@ import (
 	"github.com/seed-56345083/reprise/internal/stats"
 )
 
-// rowsPerPut bounds the rows that a fold holds twice, as a table and as rows to put.
-const rowsPerPut = 1000
+// rowsPerPut bounds the rows that a fold holds twice, as a table and as rows to put. It is what the ledgers write well at
+// once: a transaction of SQLite, 80 batches of DynamoDB.
+const rowsPerPut = 2000
+
+// fewRows is how many rows a pass may have whatever their size.
+const fewRows = 1000
 
 // errTooManyRows says that a part's rows outgrew the memory of one pass.
 var errTooManyRows = errors.New("rows outgrow the memory")
@@ -164,7 +168,7 @@ func (f *fold) mergeBlob(blob []byte, keep func(uint64) bool) error {
 	}
 	// The size has what it takes to decode a blob in it, which more passes do not make less: with few rows left they are
 	// not what is large, and halving them again would never end.
-	if f.sum.Size() > f.w.o.Memory && f.sum.Len() > rowsPerPut {
+	if f.sum.Size() > f.w.o.Memory && f.sum.Len() > fewRows {
 		return errTooManyRows
 	}
 	return nil
@@ -195,25 +199,56 @@ func (f *fold) look(ctx context.Context) error {
 
 // put writes the rows that are in memory.
 func (f *fold) put(ctx context.Context) error {
-	rows := make([]ledger.Row, 0, min(rowsPerPut, f.sum.Len()))
-	for r := range f.sum.Rows() {
-		rows = append(rows, ledger.Row{
-			Statistic: r.Statistic, Day: r.Day(), Key: r.Key(),
-			Dims: r.DimsJSON(), Measures: r.MeasuresJSON(), State: r.State(),
-		})
-		if len(rows) < rowsPerPut {
+	var rows tableRows
+	for r := range f.sum.TableRows() {
+		rows.add(r)
+		if len(rows.rows) < rowsPerPut {
 			continue
 		}
-		if err := f.w.o.Ledger.PutRows(ctx, f.to, rows); err != nil {
+		if err := f.w.o.Ledger.PutRows(ctx, f.to, rows.take()); err != nil {
 			return err
 		}
-		rows = rows[:0]
 		if err := f.look(ctx); err != nil {
 			return err
 		}
 	}
-	if len(rows) == 0 {
+	if len(rows.rows) == 0 {
 		return nil
 	}
-	return f.w.o.Ledger.PutRows(ctx, f.to, rows)
+	return f.w.o.Ledger.PutRows(ctx, f.to, rows.take())
+}
+
+// tableRows collects rows to put. Their keys are in one piece of memory, all else in another, which is used again after
+// each take.
+type tableRows struct {
+	rows []ledger.Row
+	ends [][4]int // where the row's key ends in keys, and its dimensions, measures and state in rest
+	keys []byte
+	rest []byte
+}
+
+func (t *tableRows) add(r stats.TableRow) {
+	t.rows = append(t.rows, ledger.Row{Statistic: r.Statistic, Day: r.Day})
+	t.keys = append(t.keys, r.Key...)
+	ends := [4]int{len(t.keys)}
+	for i, b := range [...][]byte{r.Dims, r.Measures, r.State} {
+		t.rest = append(t.rest, b...)
+		ends[1+i] = len(t.rest)
+	}
+	t.ends = append(t.ends, ends)
+}
+
+// take gives what was added. It is valid until the next add.
+func (t *tableRows) take() []ledger.Row {
+	keys := string(t.keys)
+	var before [4]int
+	for i, e := range t.ends {
+		r := &t.rows[i]
+		r.Key = keys[before[0]:e[0]]
+		r.Dims, r.Measures, r.State = t.rest[before[3]:e[1]:e[1]], t.rest[e[1]:e[2]:e[2]], t.rest[e[2]:e[3]:e[3]]
+		before = e
+	}
+	rows := t.rows
+	t.rows, t.ends, t.keys, t.rest = t.rows[:0], t.ends[:0], t.keys[:0], t.rest[:0]
+	return rows
 }

@@ -55,7 +55,7 @@ func (b *bed) base(number int64) table {
 				b.t.Fatal(err)
 			}
 			n++
-			if err := sum.MergeRow(statistic, r.Dims, r.State); err != nil {
+			if err := sum.MergeRow(statistic, r.FullDims(), r.State); err != nil {
 				b.t.Fatal(err)
 			}
 		}

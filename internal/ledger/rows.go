@@ -11,9 +11,17 @@ type Row struct {
 	Statistic string
 	Day       string // of its time bucket (2018-03-24), or "-"
 	Key       string // sort key: the dimension values, up to 900 bytes
-	Dims      []byte // the dimension values as a JSON array, in full
+	Dims      []byte // the dimension values as a JSON array, in full; empty where Key is that array
 	Measures  []byte // the measures as a JSON object, for people
 	State     []byte // the measures as Reprise merges them
+}
+
+// FullDims are the dimension values as a JSON array.
+func (r Row) FullDims() []byte {
+	if len(r.Dims) == 0 {
+		return []byte(r.Key)
+	}
+	return r.Dims
 }
 
 // Part names one writer's share of a generation's rows: a fold's or a live consumer's.

@@ -161,7 +161,7 @@ func (c *Counter) merge(ctx context.Context, g *generation, key entries.RowKey, 
 		if r.Version == "" {
 			continue
 		}
-		if err := sum.MergeRow(r.Statistic, r.Dims, r.State); err != nil {
+		if err := sum.MergeRow(r.Statistic, r.FullDims(), r.State); err != nil {
 			return 0, fmt.Errorf("part %s: %w", part, err)
 		}
 		if i > 0 {

@@ -98,13 +98,13 @@ func (g group) onto(there []entries.LiveRow) ([]entries.LiveRow, error) {
 		if r.Version == "" {
 			continue
 		}
-		if err := sum.MergeRow(r.Statistic, r.Dims, r.State); err != nil {
+		if err := sum.MergeRow(r.Statistic, r.FullDims(), r.State); err != nil {
 			return nil, fmt.Errorf("reading a live row: %w", err)
 		}
 	}
 	for _, m := range g.members {
 		for _, r := range m.rows {
-			if err := sum.MergeRow(r.Statistic, r.Dims, r.State); err != nil {
+			if err := sum.MergeRow(r.Statistic, r.FullDims(), r.State); err != nil {
 				return nil, fmt.Errorf("counting entry %q: %w", m.ID, err)
 			}
 		}

@@ -150,7 +150,7 @@ func (s *site) rowsOf(protocol string, number int64) (merged table, stored int) 
 	for _, statistic := range program.Statistics() {
 		for r, err := range s.l.Rows(ctx, ledger.RowsParams{Protocol: protocol, Generation: number, Statistic: statistic}) {
 			if err == nil {
-				err = sum.MergeRow(r.Statistic, r.Dims, r.State)
+				err = sum.MergeRow(r.Statistic, r.FullDims(), r.State)
 			}
 			if err != nil {
 				s.t.Fatal(err)

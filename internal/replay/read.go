@@ -79,7 +79,7 @@ func (d *Driver) rows(ctx context.Context, program *stats.Program, g ledger.Gene
 		if err != nil {
 			return nil, fmt.Errorf("reading %s of %s: %w", statistic, g.Protocol, err)
 		}
-		if err := rows.MergeRow(row.Statistic, row.Dims, row.State); err != nil {
+		if err := rows.MergeRow(row.Statistic, row.FullDims(), row.State); err != nil {
 			return nil, fmt.Errorf("reading row %s of %s: %w", row.Key, statistic, err)
 		}
 	}
