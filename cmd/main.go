@@ -49,6 +49,7 @@ type commands struct {
 	Demo      demoCommand     `cmd:"" help:"Make an archive, replay it with several workers, kill one, and compare the results."`
 	Init      initCommand     `cmd:"" help:"Write a sample configuration."`
 	ConfigCmd configCommand   `cmd:"" name:"config" help:"Look at the configuration."`
+	Plan      planCommand     `cmd:"" help:"Say what a replay would read, write, cost and take, from a sample of the archive. Changes nothing."`
 	Start     startCommand    `cmd:"" help:"Start a replay: open fresh statistics, list the archive, enqueue its objects. Prints the replay's id."`
 	Work      workCommand     `cmd:"" help:"Run workers until stopped."`
 	Watch     watchCommand    `cmd:"" help:"Run the watcher until stopped: it folds, finishes, and brings back what got stuck."`

@@ -76,6 +76,11 @@ type DryRun struct {
 
 // DryRun checks a start as Start does, lists the archive and counts, and writes nothing.
 func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
+	return d.dryRun(ctx, p, func(string, archive.Object) {})
+}
+
+// dryRun is DryRun, and shows each object that would be replayed, with its protocol.
+func (d *Driver) dryRun(ctx context.Context, p StartParams, each func(string, archive.Object)) (DryRun, error) {
 	side, err := d.check(p)
 	result := DryRun{Side: side}
 	if err != nil {
@@ -131,6 +136,7 @@ func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
 		default:
 			result.Protocols[i].Objects++
 			result.Protocols[i].Bytes += object.Size
+			each(name, object)
 			if err := loans.add(ctx, name, object); err != nil {
 				return result, err
 			}
