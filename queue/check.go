@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -23,6 +24,9 @@ func CheckSend(messages []Outgoing) error {
 		if at := badCharacter(m.Body); at >= 0 {
 			return fmt.Errorf("%w: the body of message %d has a character at byte %d that queues do not take: "+
 				"no UTF-8, or none of #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF", ErrInvalid, i, at)
+		}
+		if bad := func(r rune) bool { return r <= ' ' || r > '~' }; len(m.Trace) > MaxTrace || strings.IndexFunc(m.Trace, bad) >= 0 {
+			return fmt.Errorf("%w: the trace of message %d is longer than %d characters, or not printable ASCII", ErrInvalid, i, MaxTrace)
 		}
 		if m.Delay < 0 || m.Delay > MaxDelay {
 			return fmt.Errorf("%w: the delay of message %d is %s, 0 to %s are possible", ErrInvalid, i, m.Delay, MaxDelay)

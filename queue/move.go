@@ -89,7 +89,7 @@ func moveBatch(ctx context.Context, from, to Queue, messages []Message, kept map
 	if len(send) > 0 {
 		out := make([]Outgoing, len(send))
 		for i, m := range send {
-			out[i].Body = m.Body
+			out[i].Body, out[i].Trace = m.Body, m.Trace
 		}
 		sendErr := to.Send(ctx, out)
 		for i, m := range send {

@@ -19,6 +19,7 @@ import (
 const (
 	MaxBatch      = 10               // messages, receipts or changes in one call
 	MaxBody       = 256 << 10        // bytes of one body
+	MaxTrace      = 128              // bytes of a message's Trace
 	MaxWait       = 20 * time.Second // of a long poll
 	MaxDelay      = 15 * time.Minute // before a message that was sent becomes visible
 	MaxVisibility = 12 * time.Hour   // counted from the receive
@@ -38,6 +39,7 @@ var (
 type Outgoing struct {
 	Body  []byte        // 1 byte to MaxBody of UTF-8, without control characters but tab and line ends
 	Delay time.Duration // 0 to MaxDelay; the message is invisible that long
+	Trace string        // the span that sends it, as a W3C traceparent; "": nobody traces. Up to MaxTrace printable characters
 }
 
 // Message is one receive of a message.
@@ -47,6 +49,7 @@ type Message struct {
 	Receipt  string    // handle of this receive; a later receive makes it stale
 	Receives int       // how often it was received, this time included (>= 1)
 	Sent     time.Time // when it was sent, by the queue's clock
+	Trace    string    // as it was sent
 }
 
 // ReceiveParams narrow a Receive.

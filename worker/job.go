@@ -25,6 +25,7 @@ type job struct {
 	cursor  ledger.Cursor // as this job knows it
 	claimed bool          // cursor.Epoch is ours
 	since   time.Time     // when it was claimed
+	from    int64         // the cursor's line then
 	read    int64         // lines read for this message, committed or not
 	looked  time.Time     // when mayGoOn asked for the replay last
 	log     *zap.Logger
@@ -42,6 +43,7 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	if m.Receives == 1 {
 		w.o.Metrics.Received(started.Sub(m.Sent))
 	}
+	ctx, span := w.o.Tracer.Continue(ctx, m.Trace, "chunk")
 	j := &job{w: w, message: m, looked: started, log: w.o.Log}
 	err := j.safely(ctx)
 	if cause := context.Cause(ctx); cause != nil {
@@ -80,6 +82,7 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 		j.log.Warn("settling a message", append(fields, zap.Error(err))...)
 	}
 	w.o.Metrics.Handled(verdict.String())
+	j.tellSpan(span, verdict, attempts, err)
 	w.o.Alive.Beat()
 }
 
@@ -214,7 +217,7 @@ func (j *job) claim(ctx context.Context) error {
 		j.cursor = cursor
 		switch {
 		case err == nil:
-			j.claimed, j.since = true, now
+			j.claimed, j.since, j.from = true, now, cursor.Line
 			if cursor.NoProgress > j.w.o.MaxAttempts {
 				return fmt.Errorf("%w in %d%s%s", errNoProgress, j.w.o.MaxAttempts, afterAttempts, lastReason(cursor.Error))
 			}

@@ -109,7 +109,11 @@ func (j *job) send(ctx context.Context, to queue.Queue, reason string, delay tim
 		}
 		body = t.Encode()
 	}
-	if err := to.Send(ctx, []queue.Outgoing{{Body: body, Delay: delay}}); err != nil {
+	trace := j.w.o.Tracer.Trace(ctx)
+	if trace == "" { // nobody traces here, but somebody did, and may do so again
+		trace = j.message.Trace
+	}
+	if err := to.Send(ctx, []queue.Outgoing{{Body: body, Delay: delay, Trace: trace}}); err != nil {
 		return fmt.Errorf("sending the message of %s: %w", j.task.Key, err)
 	}
 	return nil

@@ -54,7 +54,10 @@ type backend struct {
 func Open(ctx context.Context, c config.Config, version string, log *zap.Logger) (*App, error) {
 	a := &App{config: c, name: processName(), watched: newWatched(c.Telemetry, version)}
 	a.log = a.watched.metrics.CountLog(log)
-	var err error
+	err := a.openTracer(ctx, version)
+	if err != nil {
+		return nil, err
+	}
 	switch c.Backend {
 	case config.BackendAWS:
 		err = a.openAWS(ctx, c, version, a.watched.observer())
@@ -69,6 +72,7 @@ func Open(ctx context.Context, c config.Config, version string, log *zap.Logger)
 			Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Live: a.liveSide(),
 			Owner: a.name, Interval: c.Watcher.Interval, StuckAfter: c.Watcher.StuckAfter, Retention: a.retention,
 			Lease: lease(c.Watcher), MaxAttempts: c.Worker.MaxAttempts, TagPause: tagPauses * a.tagAge, Log: a.log,
+			Tracer: a.watched.tracer,
 		})
 	}
 	if err != nil {
@@ -111,7 +115,7 @@ func (a *App) Worker() (*worker.Worker, error) {
 		Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Name: a.name,
 		Slots: w.Slots, Visibility: w.VisibilityTimeout, ChunkTime: w.ChunkTime, Reserve: w.Reserve, Drain: w.Drain,
 		MaxAttempts: w.MaxAttempts, Memory: int(w.Memory), Report: a.report, TagAge: a.tagAge, Log: a.log,
-		Metrics: a.watched.worker, Alive: a.watched.working,
+		Metrics: a.watched.worker, Alive: a.watched.working, Tracer: a.watched.tracer,
 	})
 }
 

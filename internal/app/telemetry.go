@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ type watched struct {
 	metrics *telemetry.Metrics
 	health  *telemetry.Health
 	emf     bool // lines for CloudWatch are written
+	tracer  *telemetry.Tracer
 
 	worker                                            *telemetry.Worker
 	working, watching, following, sweeping, archiving *telemetry.Pulse
@@ -37,6 +39,24 @@ func newWatched(t config.Telemetry, version string) watched {
 		w.metrics, w.health = telemetry.New(version), telemetry.NewHealth()
 	}
 	return w
+}
+
+// openTracer opens the way to the collector of traces, where there is one: the configuration names it, or OpenTelemetry's own
+// variables.
+func (a *App) openTracer(ctx context.Context, version string) error {
+	endpoint := a.config.Telemetry.OTLP
+	if os.Getenv("OTEL_SDK_DISABLED") == "true" || endpoint+os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")+os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+		return nil
+	}
+	t, err := telemetry.NewTracer(ctx, telemetry.TracerOptions{
+		Endpoint: endpoint, Service: cmp.Or(os.Getenv("OTEL_SERVICE_NAME"), "reprise"), Version: version, Process: a.name, Log: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("telemetry.otlp: %w", err)
+	}
+	a.watched.tracer = t
+	a.onClose(func() error { t.Close(); return nil })
+	return nil
 }
 
 // observer counts the requests to AWS; nil where nobody asks for their number.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -25,17 +26,18 @@ type Options struct {
 	Archive     archive.Archive
 	Live        *LiveSide // nil: nothing is counted live
 
-	Owner       string        // of the leases: unique among processes
-	Interval    time.Duration // between two looks of the watcher (default 1 min)
-	StuckAfter  time.Duration // that the queue is empty before open work is sent again (default 3 min)
-	Retention   time.Duration // that the queue keeps a message: open work of that age is sent again (default 0: for ever)
-	Lease       time.Duration // how long a step is one process's (default 1 min)
-	MaxAttempts int           // as the workers have it (default 5)
-	RowsPerPart int64         // of a fold (default 200,000)
-	PageSize    int           // keys of the archive between two continuations of a listing (default 500)
-	TagPause    time.Duration // between the end of a replay and the first tag that is taken off: above the workers' TagAge (default 0)
-	Keep        time.Duration // that a generation can be rolled back to after it was replaced (default 7 days)
-	Log         *zap.Logger   // default: none
+	Owner       string            // of the leases: unique among processes
+	Interval    time.Duration     // between two looks of the watcher (default 1 min)
+	StuckAfter  time.Duration     // that the queue is empty before open work is sent again (default 3 min)
+	Retention   time.Duration     // that the queue keeps a message: open work of that age is sent again (default 0: for ever)
+	Lease       time.Duration     // how long a step is one process's (default 1 min)
+	MaxAttempts int               // as the workers have it (default 5)
+	RowsPerPart int64             // of a fold (default 200,000)
+	PageSize    int               // keys of the archive between two continuations of a listing (default 500)
+	TagPause    time.Duration     // between the end of a replay and the first tag that is taken off: above the workers' TagAge (default 0)
+	Keep        time.Duration     // that a generation can be rolled back to after it was replaced (default 7 days)
+	Log         *zap.Logger       // default: none
+	Tracer      *telemetry.Tracer // may be nil
 }
 
 // Driver drives replays. Its methods may be called by several goroutines, but Watch by one.
@@ -136,14 +138,22 @@ func setState(r *ledger.Replay, s ledger.State) {
 const senders = 8
 
 // send enqueues tasks in full batches, in no order. After an error any of them may have been sent.
-func (d *Driver) send(ctx context.Context, tasks []queue.Task) error {
+func (d *Driver) send(ctx context.Context, tasks []queue.Task) (err error) {
+	if len(tasks) == 0 {
+		return nil
+	}
+	ctx, span := d.o.Tracer.Start(ctx, "enqueue", telemetry.SpanSends)
+	defer func() { span.End(err) }()
+	span.Text("replay", tasks[0].Replay)
+	span.Number("messages", int64(len(tasks)))
+	trace := d.o.Tracer.Trace(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(senders)
 	for batch := range slices.Chunk(tasks, queue.MaxBatch) {
 		group.Go(func() error {
 			messages := make([]queue.Outgoing, len(batch))
 			for i, t := range batch {
-				messages[i].Body = t.Encode()
+				messages[i].Body, messages[i].Trace = t.Encode(), trace
 			}
 			if err := d.o.Queue.Send(ctx, messages); err != nil {
 				return fmt.Errorf("enqueuing %d messages: %w", len(messages), err)

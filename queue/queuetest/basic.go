@@ -39,6 +39,28 @@ func testBodies(f *fixture) {
 	}
 }
 
+// testTrace: what a message is sent with comes with each receive of it.
+func testTrace(f *fixture) {
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	f.must(f.Work.Send(context.Background(), []queue.Outgoing{{Body: []byte("traced"), Trace: trace}, {Body: []byte("plain")}}))
+	for range 2 {
+		for _, m := range f.take(f.Work, 2, visibility) {
+			want := ""
+			if string(m.Body) == "traced" {
+				want = trace
+			}
+			if m.Trace != want {
+				f.Errorf("the trace of %q is %q, want %q", m.Body, m.Trace, want)
+			}
+			f.must(f.Work.ChangeVisibility(context.Background(), []queue.Change{{Receipt: m.Receipt}}))
+		}
+	}
+	err := f.Work.Send(context.Background(), []queue.Outgoing{{Body: []byte("x"), Trace: "two lines\n"}})
+	if !errors.Is(err, queue.ErrInvalid) {
+		f.Errorf("a trace that is none: %v", err)
+	}
+}
+
 func testBatchOfTen(f *fixture) {
 	want := numbered(queue.MaxBatch)
 	f.send(want...)

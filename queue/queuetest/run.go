@@ -13,6 +13,7 @@ func Run(t *testing.T, h Harness) {
 		"SendReceiveDelete":       testSendReceiveDelete,
 		"Bodies":                  testBodies,
 		"BatchOfTen":              testBatchOfTen,
+		"Trace":                   testTrace,
 		"Limits":                  testLimits,
 		"Delay":                   testDelay,
 		"LongPollEndsEarly":       testLongPollEndsEarly,

@@ -164,3 +164,23 @@ func BenchmarkCounts100000(b *testing.B) {
 		check(b, err)
 	}
 }
+
+// TestOldFile opens a file of the first layout, with a message in it.
+func TestOldFile(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "queue.db")
+	old, err := sqlitedb.Open(ctx, path, sqlitequeue.Migrations()[:1])
+	check(t, err)
+	_, err = old.Write.ExecContext(ctx, `INSERT INTO messages (queue, body, sent, visible_at) VALUES ('work', X'6F6C64', 1, 1)`)
+	check(t, err)
+	check(t, old.Close())
+	q, err := sqlitequeue.Open(ctx, sqlitequeue.Options{Path: path, Name: "work"})
+	check(t, err)
+	t.Cleanup(func() { check(t, q.Close()) })
+	messages, err := q.Receive(ctx, queue.ReceiveParams{Max: 1, Visibility: time.Minute})
+	check(t, err)
+	if len(messages) != 1 || string(messages[0].Body) != "old" || messages[0].Trace != "" {
+		t.Errorf("received %+v", messages)
+	}
+}

@@ -114,7 +114,7 @@ func (q *Queue) Send(ctx context.Context, messages []queue.Outgoing) error {
 		now := q.o.Now().UnixNano()
 		for _, m := range messages {
 			visible = visible || m.Delay == 0
-			if _, err := tx.ExecContext(ctx, sendText, q.o.Name, m.Body, now, now+int64(m.Delay)); err != nil {
+			if _, err := tx.ExecContext(ctx, sendText, q.o.Name, m.Body, now, now+int64(m.Delay), m.Trace); err != nil {
 				return err
 			}
 		}

@@ -97,7 +97,7 @@ func (q *Queue) claimOnce(ctx context.Context, tx *sqlitedb.Tx, now time.Time, v
 			m    queue.Message
 			sent int64
 		)
-		if err := rows.Scan(&r.id, &m.Body, &sent, &m.Receives, &r.nonce); err != nil {
+		if err := rows.Scan(&r.id, &m.Body, &sent, &m.Receives, &r.nonce, &m.Trace); err != nil {
 			return nil, nil, err
 		}
 		if q.o.DeadLetter != "" && m.Receives > q.o.MaxReceives {

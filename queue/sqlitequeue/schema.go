@@ -15,17 +15,18 @@ CREATE TABLE messages (
 	received   INTEGER NOT NULL DEFAULT 0, -- when it was received last
 	nonce      INTEGER NOT NULL DEFAULT 0  -- of the last receive, a part of its receipt; 0: never received
 ) STRICT;
-CREATE INDEX messages_next ON messages (queue, visible_at, id, nonce);`}
+CREATE INDEX messages_next ON messages (queue, visible_at, id, nonce);`, `
+ALTER TABLE messages ADD COLUMN trace TEXT NOT NULL DEFAULT '';`}
 }
 
 const (
-	sendText = `INSERT INTO messages (queue, body, sent, visible_at) VALUES (?, ?, ?, ?)`
+	sendText = `INSERT INTO messages (queue, body, sent, visible_at, trace) VALUES (?, ?, ?, ?, ?)`
 
 	// The next messages are in flight until ?1. The nonce is random and never 0.
 	claimText = `UPDATE messages SET visible_at = ?1, received = ?2, receives = receives + 1,
 		nonce = (random() & 0x7ffffffffffffffe) + 1
 		WHERE id IN (SELECT id FROM messages WHERE queue = ?3 AND visible_at <= ?2 ORDER BY visible_at, id LIMIT ?4)
-		RETURNING id, body, sent, receives, nonce`
+		RETURNING id, body, sent, receives, nonce, trace`
 
 	// In the dead-letter queue a message keeps its id and when it was sent, and begins anew otherwise.
 	buryText = `UPDATE messages SET queue = ?, visible_at = ?, receives = 0, received = 0, nonce = 0 WHERE id = ?`

@@ -34,6 +34,7 @@ func (q *Queue) Receive(ctx context.Context, p queue.ReceiveParams) ([]queue.Mes
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp,
 		},
+		MessageAttributeNames: []string{traceAttribute},
 	}
 	poll := awsapi.WithAttemptTimeout(ctx, time.Duration(in.WaitTimeSeconds)*time.Second+awsapi.AttemptTimeout)
 	out, err := awsapi.CallFor(poll, p.Wait+awsapi.CallTimeout, func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
@@ -65,6 +66,7 @@ func received(m *types.Message) (queue.Message, error) {
 		Receipt:  aws.ToString(m.ReceiptHandle),
 		Receives: max(1, receives),
 		Sent:     time.UnixMilli(sent),
+		Trace:    aws.ToString(m.MessageAttributes[traceAttribute].StringValue),
 	}, nil
 }
 

@@ -15,6 +15,12 @@ import (
 // whose maximum was set by hand, do not.
 const maxBatchBytes = 256 << 10
 
+// traceAttribute is the message attribute of a message's Trace, by the name that W3C gives its content.
+const (
+	traceAttribute = "traceparent"
+	stringType     = "String"
+)
+
 // Send implements [queue.Queue]. Bodies that are too large for one call together go in several; when one of them fails for
 // lack of an answer, those after it are not tried.
 func (q *Queue) Send(ctx context.Context, messages []queue.Outgoing) error {
@@ -48,11 +54,15 @@ func split(messages []queue.Outgoing) [][]int {
 	var groups [][]int
 	size := 0
 	for i, m := range messages {
-		if i == 0 || size+len(m.Body) > maxBatchBytes {
+		of := len(m.Body)
+		if m.Trace != "" {
+			of += len(traceAttribute) + len(stringType) + len(m.Trace) // they count as the body does
+		}
+		if i == 0 || size+of > maxBatchBytes {
 			groups, size = append(groups, nil), 0
 		}
 		last := len(groups) - 1
-		groups[last], size = append(groups[last], i), size+len(m.Body)
+		groups[last], size = append(groups[last], i), size+of
 	}
 	return groups
 }
@@ -60,9 +70,15 @@ func split(messages []queue.Outgoing) [][]int {
 func (q *Queue) sendBatch(ctx context.Context, messages []queue.Outgoing, entries []int) (verdicts, error) {
 	in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
 	for _, i := range entries {
-		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{
+		entry := types.SendMessageBatchRequestEntry{
 			Id: id(i), MessageBody: aws.String(string(messages[i].Body)), DelaySeconds: seconds(messages[i].Delay),
-		})
+		}
+		if trace := messages[i].Trace; trace != "" {
+			entry.MessageAttributes = map[string]types.MessageAttributeValue{
+				traceAttribute: {DataType: aws.String(stringType), StringValue: aws.String(trace)},
+			}
+		}
+		in.Entries = append(in.Entries, entry)
 	}
 	out, err := q.client.SendMessageBatch(ctx, in)
 	if err != nil {
