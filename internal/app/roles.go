@@ -176,3 +176,20 @@ func rolesOf(p part, action string, among []Role, side bool) []Role {
 	}
 	return found
 }
+
+// Permission is one that roles cannot do without.
+type Permission struct {
+	On     string // what it is about, in the words of docs/config.md
+	Action string
+}
+
+// Permissions are all that a role needs, with or without a live side: for those who write policies.
+func Permissions(r Role, side bool) []Permission {
+	var list []Permission
+	for _, n := range needs {
+		if n.action != inTransaction && (side || !n.side) && slices.Contains(n.roles, r) {
+			list = append(list, Permission{On: string(n.part), Action: n.action})
+		}
+	}
+	return list
+}

@@ -1,0 +1,455 @@
+package cloudformation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-56345083/reprise/internal/config"
+)
+
+// maxTemplate is the size above which CloudFormation takes a template from no bucket either.
+const maxTemplate = 1 << 20
+
+// TestLint: cfn-lint has nothing to say, and nothing in the template keeps it from saying it.
+func TestLint(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(templateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "cfn-lint") || len(text) > maxTemplate {
+		t.Errorf("the template has %d bytes, or tells cfn-lint what not to see", len(text))
+	}
+	lint := tool(t, "cfn-lint")
+	if out, err := exec.CommandContext(t.Context(), lint, "--include-checks", "W", "--", templateFile).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// tool finds a program; the test is skipped where it is not there, or fails where nothing may be skipped.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		reason := fmt.Sprintf("%s is not to be had (make servers installs it): %v", name, err)
+		if os.Getenv("REPRISE_REQUIRE") == "all" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	return path
+}
+
+// TestNames: everything that has a name begins with the prefix, and two stacks have no name in common.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	property := regexp.MustCompile(`^(.*Name|Family)$`)
+	shared := []string{ // not names of things of this stack
+		"AttributeName", "IndexName", "MetricName", "PolicyName", "ServiceName", "FunctionName", "DeviceName",
+	}
+	for _, values := range []map[string]any{nil, {"Live": "lambda"}, {"Compute": "EC2"}} {
+		s := resolve(t, values)
+		for name, r := range s.resources {
+			own := 0
+			for key, v := range s.of(name) {
+				if !property.MatchString(key) || slices.Contains(shared, key) && r["Type"] != "AWS::ECS::Service" && r["Type"] != "AWS::Lambda::Function" {
+					continue
+				}
+				own++
+				if !strings.HasPrefix(strings.TrimPrefix(fmt.Sprint(v), "/"), "reprise") {
+					t.Errorf("%s: %s is %v", name, key, v)
+				}
+			}
+			if kind := r["Type"].(string); own == 0 && slices.Contains([]string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::CloudWatch::Alarm",
+				"AWS::Logs::LogGroup", "AWS::ECS::Service"}, kind) {
+				t.Errorf("%s, a %s, has no name", name, kind)
+			}
+		}
+	}
+}
+
+// TestTablesStay: the truth outlives the stack and can be brought back.
+func TestTablesStay(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, s *stack) {
+		tables := s.kind("AWS::DynamoDB::Table")
+		if len(tables) != 4 {
+			t.Fatalf("tables: %q", tables)
+		}
+		for _, name := range tables {
+			r, p := s.resources[name], s.of(name)
+			if r["DeletionPolicy"] != "Retain" || r["UpdateReplacePolicy"] != "Retain" {
+				t.Errorf("%s goes with the stack", name)
+			}
+			if protect := s.parameters["DeletionProtection"] == "true"; p["DeletionProtectionEnabled"] != protect {
+				t.Errorf("%s is protected: %v", name, p["DeletionProtectionEnabled"])
+			}
+		}
+	})
+}
+
+// TestQueuePolicy: nobody talks to the queues without TLS.
+func TestQueuePolicy(t *testing.T) {
+	t.Parallel()
+	s := resolve(t, nil)
+	p := s.of("QueuePolicy")["PolicyDocument"].(object)["Statement"].([]any)[0].(object)
+	if p["Effect"] != "Deny" || p["Principal"] != "*" || len(list(p["Resource"])) != 2 || !strings.Contains(fmt.Sprint(p["Condition"]), "aws:SecureTransport:false") {
+		t.Errorf("%v", p)
+	}
+}
+
+// environments are the variables of every container, the function and the instances.
+func (s *stack) environments() map[string]map[string]string {
+	found := map[string]map[string]string{}
+	for _, name := range s.kind("AWS::ECS::TaskDefinition") {
+		for _, c := range s.of(name)["ContainerDefinitions"].([]any) {
+			env := map[string]string{}
+			for _, e := range c.(object)["Environment"].([]any) {
+				env[fmt.Sprint(e.(object)["Name"])] = fmt.Sprint(e.(object)["Value"])
+			}
+			found[fmt.Sprint(c.(object)["Name"])] = env
+		}
+	}
+	for _, name := range s.kind("AWS::Lambda::Function") {
+		env := map[string]string{}
+		for k, v := range s.of(name)["Environment"].(object)["Variables"].(object) {
+			env[k] = fmt.Sprint(v)
+		}
+		found["function"] = env
+	}
+	for _, name := range s.kind("AWS::EC2::LaunchTemplate") {
+		env := map[string]string{}
+		for _, m := range regexp.MustCompile(`(?m)^(REPRISE_\w+)=(.*)$`).FindAllStringSubmatch(fmt.Sprint(s.of(name)["LaunchTemplateData"].(object)["UserData"]), -1) {
+			env[m[1]] = m[2]
+		}
+		found["instance"] = env
+	}
+	return found
+}
+
+// TestEnvironments: the program takes what each of its processes is given, and means the stack by it.
+func TestEnvironments(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, s *stack) {
+		environments := s.environments()
+		want := 4
+		if !s.holds("HasLive") {
+			want = 2
+		}
+		if len(environments) != want {
+			t.Errorf("%d environments, want %d", len(environments), want)
+		}
+		prefix := fmt.Sprint(s.parameters["Prefix"])
+		for who, env := range environments {
+			vars := []string{"REPRISE_CONFIG_YAML=" + protocols}
+			for k, v := range env {
+				if k != "REPRISE_CONFIG" {
+					vars = append(vars, k+"="+v)
+				}
+			}
+			c, err := config.Load("", vars)
+			if err != nil {
+				t.Errorf("%s: %v", who, err)
+				continue
+			}
+			if c.Backend != config.BackendAWS || c.AWS.Region != region || c.AWS.Queue != prefix+"-work" || c.AWS.DeadLetterQueue != prefix+"-work-dlq" ||
+				c.AWS.Bucket != "my-logs" || c.Archive.Prefix != "logs/" || c.Telemetry.Stack != prefix || c.Live.On != s.holds("HasLive") {
+				t.Errorf("%s: %+v", who, c)
+			}
+			if tables := (config.Tables{Meta: prefix + "-meta", Cursors: prefix + "-cursors", Stats: prefix + "-stats", Incoming: prefix + "-incoming"}); c.AWS.Tables != tables {
+				t.Errorf("%s has the tables %+v", who, c.AWS.Tables)
+			}
+			if got := fmt.Sprintf("%.0fs", c.Worker.VisibilityTimeout.Seconds()); got != fmt.Sprintf("%vs", s.of("WorkQueue")["VisibilityTimeout"]) {
+				t.Errorf("%s extends messages by %s, the queue's timeout is another", who, got)
+			}
+		}
+	})
+}
+
+const protocols = `
+protocols:
+  dns:
+    format: json
+    timestamp: ts
+    stats: {queries: {measures: {queries: count}}}
+`
+
+// TestContainers: a container that is told to stop has the time that it takes itself, is asked how it is, and is no other's.
+func TestContainers(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, s *stack) {
+		for _, task := range s.kind("AWS::ECS::TaskDefinition") {
+			listens := map[string]bool{}
+			p := s.of(task)
+			if p["ExecutionRoleArn"] != s.attribute("ExecutionRole", "Arn") {
+				t.Errorf("%s: execution role %v", task, p["ExecutionRoleArn"])
+			}
+			for _, c := range p["ContainerDefinitions"].([]any) {
+				c := c.(object)
+				name := fmt.Sprint(c["Name"])
+				env := s.environments()[name]
+				listen := env["REPRISE_TELEMETRY_LISTEN"]
+				if listens[listen] || !strings.HasPrefix(listen, "127.0.0.1:") {
+					t.Errorf("%s listens on %q, which others reach, or its neighbour has", name, listen)
+				}
+				listens[listen] = true
+				if fmt.Sprint(c["Command"]) != "["+name+"]" || fmt.Sprint(c["HealthCheck"].(object)["Command"]) != "[CMD reprise health]" {
+					t.Errorf("%s runs %v, and is asked by %v", name, c["Command"], c["HealthCheck"])
+				}
+				if drain := env["REPRISE_WORKER_DRAIN"]; name == "work" && (drain != "100s" || fmt.Sprint(c["StopTimeout"]) != "120") {
+					t.Errorf("%s drains for %s and is killed after %v s", name, drain, c["StopTimeout"])
+				}
+				secret := fmt.Sprint(c["Secrets"].([]any)[0].(object)["ValueFrom"])
+				if !slices.Contains(s.grants("ExecutionRole"), "ssm:GetParameters on "+secret) {
+					t.Errorf("%s is configured by %s, which ECS may not read", name, secret)
+				}
+			}
+		}
+	})
+}
+
+// TestTrigger: the function is called with what it counts, and what it reports comes again.
+func TestTrigger(t *testing.T) {
+	t.Parallel()
+	s := resolve(t, map[string]any{"Live": "lambda"})
+	p := s.of("LiveTrigger")
+	for key, want := range map[string]any{
+		"StartingPosition": "TRIM_HORIZON", "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "BisectBatchOnFunctionError": true,
+		"EventSourceArn": s.attribute("IncomingTable", "StreamArn"), "DestinationConfig": object{"OnFailure": object{"Destination": s.attribute("LiveFailedQueue", "Arn")}},
+	} {
+		if fmt.Sprint(p[key]) != fmt.Sprint(want) {
+			t.Errorf("%s is %v, want %v", key, p[key], want)
+		}
+	}
+	var filter struct {
+		Names []string `json:"eventName"`
+	}
+	pattern := p["FilterCriteria"].(object)["Filters"].([]any)[0].(object)["Pattern"].(string)
+	if err := json.Unmarshal([]byte(pattern), &filter); err != nil || !slices.Equal(filter.Names, []string{"INSERT"}) {
+		t.Errorf("it is called for %s: %v", pattern, err)
+	}
+	for _, key := range []string{"BatchSize", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "ParallelizationFactor"} {
+		if p[key] == nil {
+			t.Errorf("%s is not said", key)
+		}
+	}
+	if s.resources["LiveTrigger"]["DependsOn"] != "LambdaPolicy" {
+		t.Error("the trigger may come before the permission to read the stream")
+	}
+}
+
+// TestScaling: from nothing at the first message, by the backlog of each worker, and back to nothing.
+func TestScaling(t *testing.T) {
+	t.Parallel()
+	for compute, logical := range map[string]string{"FARGATE": "", "EC2": "Ec2"} {
+		s := resolve(t, map[string]any{"Compute": compute})
+		wake, rest, backlog := s.of(logical+"WakePolicy"), s.of(logical+"RestPolicy"), s.of(logical+"BacklogPolicy")
+		if p, ok := wake["StepScalingPolicyConfiguration"].(object); ok {
+			wake, rest = p, rest["StepScalingPolicyConfiguration"].(object)
+		}
+		if fmt.Sprint(wake["AdjustmentType"], wake["StepAdjustments"]) != "ChangeInCapacity[map[MetricIntervalLowerBound:0 ScalingAdjustment:1]]" {
+			t.Errorf("%s: waking is %v", compute, wake)
+		}
+		if fmt.Sprint(rest["AdjustmentType"], rest["StepAdjustments"]) != "ExactCapacity[map[MetricIntervalUpperBound:0 ScalingAdjustment:0]]" {
+			t.Errorf("%s: resting is %v", compute, rest)
+		}
+		for _, a := range []struct{ alarm, policy string }{{"WakeAlarm", "WakePolicy"}, {"RestAlarm", "RestPolicy"}} {
+			if got := fmt.Sprint(s.of(a.alarm)["AlarmActions"]); got != "[id-of-"+logical+a.policy+"]" {
+				t.Errorf("%s: %s does %s", compute, a.alarm, got)
+			}
+		}
+		tracking, ok := backlog["TargetTrackingScalingPolicyConfiguration"].(object)
+		if !ok {
+			tracking = backlog["TargetTrackingConfiguration"].(object)
+		}
+		if fmt.Sprint(tracking["TargetValue"]) != fmt.Sprint(s.parameters["BacklogPerTask"]) || tracking["DisableScaleIn"] != nil {
+			t.Errorf("%s: %v", compute, tracking)
+		}
+		expressions(t, tracking["CustomizedMetricSpecification"].(object)["Metrics"].([]any))
+	}
+	s := resolve(t, nil)
+	if target := s.of("ScalableTarget"); fmt.Sprintf("%v %v %v", target["MinCapacity"], target["MaxCapacity"], target["ResourceId"]) != "0 10 service/reprise/reprise-worker" {
+		t.Errorf("%v", target)
+	}
+	if s.of("WorkerService")["DesiredCount"] != nil {
+		t.Error("an update of the stack sets the number of workers back")
+	}
+}
+
+// expressions checks that metric math uses what is there, and that one metric comes out.
+func expressions(t *testing.T, metrics []any) {
+	t.Helper()
+	ids, returned := map[string]bool{}, 0
+	for _, m := range metrics {
+		ids[m.(object)["Id"].(string)] = true
+		if m.(object)["ReturnData"] == true {
+			returned++
+		}
+	}
+	for _, m := range metrics {
+		text, _ := m.(object)["Expression"].(string)
+		for _, word := range regexp.MustCompile(`\b[a-z]+\b`).FindAllString(text, -1) {
+			if !ids[word] {
+				t.Errorf("%q uses %s, which is not there", text, word)
+			}
+		}
+	}
+	if returned != 1 {
+		t.Errorf("%d metrics come out of %v", returned, metrics)
+	}
+}
+
+// TestAlarms: each alarm watches metrics that there are, and names a section of the runbook that is there.
+func TestAlarms(t *testing.T) {
+	t.Parallel()
+	runbook, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := headings(string(runbook))
+	variants(t, func(t *testing.T, s *stack) {
+		seen := map[string]bool{}
+		for _, name := range s.kind("AWS::CloudWatch::Alarm") {
+			p := s.of(name)
+			alarm := strings.TrimPrefix(fmt.Sprint(p["AlarmName"]), fmt.Sprint(s.parameters["Prefix"])+"-")
+			seen[alarm] = true
+			if metrics, ok := p["Metrics"].([]any); ok {
+				expressions(t, metrics)
+			}
+			walk(p, name, func(path string, m object) { s.metric(path, m) })
+			if strings.HasPrefix(alarm, "scaling-") {
+				continue
+			}
+			if !strings.HasSuffix(fmt.Sprint(p["AlarmDescription"]), " docs/operations.md#alarm-"+alarm) || !anchors["alarm-"+alarm] {
+				t.Errorf("%s says %q, and the runbook has alarm-%s: %v", name, p["AlarmDescription"], alarm, anchors["alarm-"+alarm])
+			}
+			if told := p["AlarmActions"] != nil; told != s.holds("HasTopic") {
+				t.Errorf("%s tells somebody: %v", name, told)
+			}
+		}
+		want := []string{"queue-depth", "oldest-message", "dead-letters", "replay-stalled", "throttles", "errors"}
+		if s.holds("HasLive") {
+			want = append(want, "live-lag", "unarchived")
+		}
+		if s.holds("LiveLambda") {
+			want = append(want, "given-up")
+		}
+		for _, w := range want {
+			if !seen[w] {
+				t.Errorf("no alarm %s", w)
+			}
+		}
+		if len(seen) != len(want)+2 {
+			t.Errorf("alarms: %v", seen)
+		}
+	})
+}
+
+// headings are the anchors of a page.
+func headings(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		kept := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		found[strings.ReplaceAll(kept, " ", "-")] = true
+	}
+	return found
+}
+
+// ours are the metrics that the processes write, as internal/telemetry names them.
+var ours = []string{"LiveLag", "Unarchived", "UnarchivedAge", "ReplayStalled", "Errors", "Throttles", "LinesPerSecond"}
+
+// metric checks a mapping that names a metric.
+func (s *stack) metric(path string, m object) {
+	name, ok := m["MetricName"].(string)
+	if !ok {
+		return
+	}
+	dimensions := map[string]string{}
+	for _, d := range m["Dimensions"].([]any) {
+		dimensions[fmt.Sprint(d.(object)["Name"])] = fmt.Sprint(d.(object)["Value"])
+	}
+	prefix := fmt.Sprint(s.parameters["Prefix"])
+	if m["Namespace"] == "Reprise" && (!slices.Contains(ours, name) || dimensions["Stack"] != prefix || len(dimensions) != 1) {
+		s.t.Errorf("%s: nothing writes %s with %v", path, name, dimensions)
+	}
+	for d, v := range dimensions {
+		if !strings.HasPrefix(v, prefix) {
+			s.t.Errorf("%s: %s of %s %q is not of this stack", path, name, d, v)
+		}
+	}
+}
+
+// TestMetricsAreWritten holds the names above to the program's.
+func TestMetricsAreWritten(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for _, dir := range []string{"../../internal/telemetry", "../../internal/app"} {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f.Name(), ".go") && !strings.HasSuffix(f.Name(), "_test.go") {
+				source, err := os.ReadFile(dir + "/" + f.Name())
+				if err != nil {
+					t.Fatal(err)
+				}
+				text.Write(source)
+			}
+		}
+	}
+	for _, name := range append([]string{"Reprise", "Stack"}, ours...) {
+		if !strings.Contains(text.String(), `"`+name+`"`) {
+			t.Errorf("nothing in internal/telemetry writes %s", name)
+		}
+	}
+}
+
+// TestDashboard: it is JSON, of this stack alone, and shows what is there.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, s *stack) {
+		var body struct {
+			Widgets []struct {
+				Type          string
+				Width, Height int
+				Properties    struct {
+					Title, Region, Query string
+					Metrics              [][]any
+				}
+			}
+		}
+		text := fmt.Sprint(s.of("Dashboard")["DashboardBody"])
+		if err := json.Unmarshal([]byte(text), &body); err != nil {
+			var at *json.SyntaxError
+			if errors.As(err, &at) {
+				t.Fatalf("%v at …%s", err, text[max(0, at.Offset-80):at.Offset])
+			}
+			t.Fatal(err)
+		}
+		for _, w := range body.Widgets {
+			if w.Properties.Title == "" || w.Properties.Region != region || (len(w.Properties.Metrics) == 0) == (w.Properties.Query == "") {
+				t.Errorf("%+v", w)
+			}
+			namespace := ""
+			for _, m := range w.Properties.Metrics {
+				if first := fmt.Sprint(m[0]); first != "." && first != "..." {
+					namespace = first
+				}
+				if namespace == "Reprise" && !slices.Contains(ours, fmt.Sprint(m[1])) {
+					t.Errorf("%s shows %v, which nothing writes", w.Properties.Title, m)
+				}
+			}
+		}
+		if len(body.Widgets) < 6 {
+			t.Errorf("%d widgets", len(body.Widgets))
+		}
+	})
+}
