@@ -164,15 +164,15 @@ func (s *system) lend(of ledger.Replay, change func(*loan)) string {
 	s.t.Helper()
 	ctx := context.Background()
 	l := loan{Replay: of, Cursor: s.cursor(of.ID, "logs/dns/1")}
-	l.Replay.ID, l.Replay.Version = ulid.Make().String(), 0
-	l.Replay.Protocols = slices.Clone(of.Protocols)
+	l.ID, l.Version = ulid.Make().String(), 0
+	l.Protocols = slices.Clone(of.Protocols)
 	l.definition = definition("dns")
 	change(&l)
 	if !bytes.Equal(l.definition.Encode(), definition("dns").Encode()) {
 		p := s.protocol("dns") // whose epoch it takes, as a start does
 		p.Epoch++
 		l.Replay.Protocols[0].Generation = p.Epoch
-		g := ledger.Generation{Protocol: "dns", Number: p.Epoch, Definition: l.definition.Encode(), Hash: l.definition.Hash(), Replay: l.Replay.ID}
+		g := ledger.Generation{Protocol: "dns", Number: p.Epoch, Definition: l.definition.Encode(), Hash: l.definition.Hash(), Replay: l.ID}
 		if err := s.ledger.Write(ctx, ledger.Writes{Protocols: []ledger.Protocol{p}, Generations: []ledger.Generation{g}}); err != nil {
 			s.t.Fatal(err)
 		}
@@ -226,10 +226,10 @@ var loans = map[string]struct {
 	"another aggregator":       {change: func(l *loan) { l.definition.Aggregator = stats.Version + 1 }},
 	"aggregator before":        {change: func(l *loan) { l.definition.Aggregator = stats.Version - 1 }, taken: stats.Version == 1}, // 0 is this one
 	"another consumer": {change: func(l *loan) {
-		l.definition.Format = logline.Format{Name: "consumer"}
+		l.definition.Format = logline.Format{Name: "go", Consumer: "theirs", Version: "2"}
 	}},
-	"another statistic": {change: func(l *loan) { l.definition.Stats[0].Measures[0].Func = "count(q)" }},
-	"another max_line":  {change: func(l *loan) { l.definition.MaxLine = 100 }},
+	"another statistic":                     {change: func(l *loan) { l.definition.Stats[0].Measures[0].Func = "count(q)" }},
+	"another max_line":                      {change: func(l *loan) { l.definition.MaxLine = 100 }},
 	"every line counted, whatever its time": {change: func(l *loan) { l.Protocols[0].Rule = ledger.RuleAll }},
 	"by an unknown rule":                    {change: func(l *loan) { l.Protocols[0].Rule = "some" }},
 	"after its cutoff nothing, and a later one now": {
@@ -329,7 +329,7 @@ func TestReuseNarrowed(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.days()
-	first, _ := s.replayedWith2(dated(ledger.Narrow{Since: day(2), Until: day(3)}))
+	first, _ := s.sideReplayed(dated(ledger.Narrow{Since: day(2), Until: day(3)}))
 	p := dated(ledger.Narrow{})
 	p.Reuse = first.ID
 	second, read := s.replayedWith(p)
@@ -337,13 +337,13 @@ func TestReuseNarrowed(t *testing.T) {
 	s.wantRows("dns", 0, map[string]int{"one": 1, "two": 2, "three": 3})
 	p = dated(ledger.Narrow{Since: day(2)})
 	p.Reuse = second.ID
-	side, read := s.replayedWith2(p)
+	side, read := s.sideReplayed(p)
 	wantKeys(t, "a part of what is known", read)
 	s.wantRows("dns", side.Protocols[0].Generation, map[string]int{"two": 2, "three": 3})
 }
 
-// replayedWith2 is replayedWith for a side generation, which never serves.
-func (s *system) replayedWith2(p replay.StartParams) (r ledger.Replay, read []string) {
+// sideReplayed is replayedWith for a side generation, which never serves.
+func (s *system) sideReplayed(p replay.StartParams) (r ledger.Replay, read []string) {
 	s.t.Helper()
 	d := s.operator(nil)
 	r = s.start(d, p)
@@ -533,7 +533,7 @@ func TestReuseLive(t *testing.T) {
 	t.Parallel()
 	l := newLively(t)
 	d := l.opened("dns")
-	write := func(texts ...string) entriesKey {
+	write := func(texts ...string) (key string) {
 		ids := l.arrive("dns", texts...)
 		l.live("dns", ids...)
 		b := l.batch("dns", ids...)
@@ -582,8 +582,6 @@ func TestReuseLive(t *testing.T) {
 	}
 	l.wantAll("dns", 0)
 }
-
-type entriesKey = string
 
 // TestReuseCut cuts a listing that takes over off at each of its calls, in four ways. The archive changes
 // meanwhile, so that the next attempt decides otherwise about some objects: whatever was decided, what is to be read has a
