@@ -79,6 +79,12 @@ func TestTagsOnAWS(t *testing.T) {
 // that there is time to look at it from outside.
 func (c *cloud) slowReads(t *testing.T) {
 	t.Helper()
+	c.filterReads(t, func(body io.ReadCloser) io.ReadCloser { return &slowBody{ReadCloser: body} })
+}
+
+// filterReads puts a proxy in front of S3 whose answers come through a filter.
+func (c *cloud) filterReads(t *testing.T, filter func(io.ReadCloser) io.ReadCloser) {
+	t.Helper()
 	target, err := url.Parse(c.direct.s3)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +96,7 @@ func (c *cloud) slowReads(t *testing.T) {
 		},
 		FlushInterval: -1,
 		ModifyResponse: func(r *http.Response) error {
-			r.Body = &slowBody{ReadCloser: r.Body}
+			r.Body = filter(r.Body)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
