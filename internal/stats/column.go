@@ -30,8 +30,15 @@ type column interface {
 // errState is wrapped into ErrBlob by those who know which blob or row it was.
 var errState = errors.New("malformed state")
 
-// readUvarint is binary.Uvarint for the head of b.
+// readUvarint is binary.Uvarint for the head of b. Most numbers have one byte.
 func readUvarint(b []byte) (uint64, []byte, error) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), b[1:], nil
+	}
+	return readLongUvarint(b)
+}
+
+func readLongUvarint(b []byte) (uint64, []byte, error) {
 	v, n := binary.Uvarint(b)
 	if n <= 0 {
 		return 0, nil, errState
@@ -41,11 +48,8 @@ func readUvarint(b []byte) (uint64, []byte, error) {
 
 // readVarint is binary.Varint for the head of b.
 func readVarint(b []byte) (int64, []byte, error) {
-	v, n := binary.Varint(b)
-	if n <= 0 {
-		return 0, nil, errState
-	}
-	return v, b[n:], nil
+	u, b, err := readUvarint(b)
+	return int64(u>>1) ^ -int64(u&1), b, err //nolint:gosec // the bits are meant
 }
 
 // countColumn counts lines, or lines in which a field is present.

@@ -137,14 +137,12 @@ func (c *momentColumn) take(row int, nanos int64, digits uint8) {
 // maxDigits is the finest precision of a timestamp: nanoseconds.
 const maxDigits = 9
 
-// unitOf are the nanoseconds of the last digit of a fraction of so many digits.
-func unitOf(digits uint8) int64 {
-	unit := int64(1)
-	for range maxDigits - digits {
-		unit *= 10
-	}
-	return unit
-}
+// units are, by the digits of a fraction, the nanoseconds of the last one, and how many of them there can be at most.
+var units = [maxDigits + 1]unit{of(1e9), of(1e8), of(1e7), of(1e6), of(1e5), of(1e4), of(1e3), of(1e2), of(1e1), of(1)}
+
+type unit struct{ nanos, most int64 }
+
+func of(nanos int64) unit { return unit{nanos, math.MaxInt64 / nanos} }
 
 func (c *momentColumn) appendState(dst []byte, row int) []byte {
 	d := c.digits[row]
@@ -152,7 +150,7 @@ func (c *momentColumn) appendState(dst []byte, row int) []byte {
 		return append(dst, 0)
 	}
 	// Most timestamps are whole in their own precision and then need fewer bytes.
-	if unit := unitOf(d - 1); unit > 1 && c.nanos[row]%unit == 0 {
+	if unit := units[d-1].nanos; unit > 1 && c.nanos[row]%unit == 0 {
 		return binary.AppendVarint(append(dst, d|0x10), c.nanos[row]/unit)
 	}
 	return binary.AppendVarint(append(dst, d), c.nanos[row])
@@ -175,11 +173,11 @@ func (c *momentColumn) mergeState(row int, b []byte) ([]byte, error) {
 		return nil, err
 	}
 	if scaled {
-		unit := unitOf(d - 1)
-		if nanos > math.MaxInt64/unit || nanos < math.MinInt64/unit {
+		unit := &units[d-1]
+		if nanos > unit.most || nanos < -unit.most {
 			return nil, errState
 		}
-		nanos *= unit
+		nanos *= unit.nanos
 	}
 	if row >= 0 {
 		c.take(row, nanos, d)
