@@ -33,6 +33,8 @@ type job struct {
 
 // handle takes one message from its receive to its verdict.
 func (w *Worker) handle(work context.Context, m queue.Message) {
+	w.busy.Add(1)
+	defer w.busy.Add(-1)
 	ctx, lose := context.WithCancelCause(work)
 	defer lose(nil)
 	w.beats.hold(m.Receipt, lose)

@@ -32,7 +32,7 @@ type Worker struct {
 	over     context.Context    // ends with the drain: what is not written then is not written
 	end      context.CancelFunc // of over
 	free     chan struct{}      // one token a free slot, but for those that a receive may fill
-	busy     atomic.Int64       // slots with a message in work
+	busy     atomic.Int64       // messages in work
 	folds    chan struct{}      // has a token while a fold is in work, see aloneFolding
 }
 
@@ -133,11 +133,7 @@ func (w *Worker) fetch(ctx, work context.Context, slots *sync.WaitGroup) {
 		}
 		for _, m := range messages {
 			slots.Go(func() {
-				w.busy.Add(1)
-				defer func() {
-					w.busy.Add(-1)
-					w.free <- struct{}{}
-				}()
+				defer func() { w.free <- struct{}{} }()
 				w.handle(work, m)
 			})
 		}

@@ -73,6 +73,17 @@ func openSource(ctx context.Context, t *testing.T, s *source, buffer int, spare 
 	return l
 }
 
+// It may begin anywhere in an object.
+func TestAheadLater(t *testing.T) {
+	t.Parallel()
+	text := []byte(many(200))
+	for _, data := range encodings(t, text) {
+		for _, idle := range []int{1, 2, 5, 50} {
+			checkLinesIn(t, mode{"ahead later", idle}, data, text, archive.LinesParams{Buffer: 100})
+		}
+	}
+}
+
 // What is unpacked ahead is no more than its blocks, and it is unpacked by another goroutine, which ends with Close: the
 // bubble does not end before.
 func TestAheadIsBounded(t *testing.T) {

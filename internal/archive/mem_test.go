@@ -46,7 +46,7 @@ type mode struct {
 	idle int // asks after which there is a processor to spare; below 0 there never is one
 }
 
-var modes = []mode{{"in turn", -1}, {"ahead", 0}, {"ahead later", 3}}
+var modes = []mode{{"in turn", -1}, {"ahead", 0}}
 
 // of has an object read in this way, with a buffer so small that there is something to do ahead.
 func (m mode) of(p archive.LinesParams) archive.LinesParams {
