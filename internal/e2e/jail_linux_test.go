@@ -178,11 +178,12 @@ func (j *jail) enter(cmd *exec.Cmd) {
 	env := slices.DeleteFunc(slices.Clone(cmd.Env), func(kv string) bool {
 		return !strings.HasPrefix(kv, "AWS_") && !strings.HasPrefix(kv, "REPRISE_") && !strings.HasPrefix(kv, "TZ=")
 	})
-	cmd.Path, cmd.Dir, cmd.Env = self, "/", append(env, "PATH=/", jailRoot+"="+j.root, jailWritable+"="+j.writable)
+	env = append(env, "PATH=/", jailRoot+"="+j.root, jailWritable+"="+j.writable)
 	if j.mounts {
-		cmd.Env = append(cmd.Env, jailMounts+"=yes")
+		env = append(env, jailMounts+"=yes")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	}
+	cmd.Path, cmd.Dir, cmd.Env = self, "/", env
 }
 
 // files are the names in the root folder, but for what is in the writable one.
