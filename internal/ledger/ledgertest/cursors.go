@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ var cursorTests = []test{
 	{"round trip", testCursorRoundTrip},
 	{"not found", testCursorNotFound},
 	{"insert leaves alone what is there", testInsertRepeated},
+	{"insert what is finished", testInsertFinished},
 	{"as many as there may be", testInsertMost},
 	{"refused", testInsertRefused},
 	{"odd keys", testOddKeys},
@@ -73,6 +75,57 @@ func testInsertRepeated(t *testing.T, f *fixture) {
 	f.insert(t, bare)
 	f.insert(t, full("d", ledger.Pending))
 	equal(t, "the one without content", f.cursor(t, id("d")), bare)
+}
+
+// testInsertFinished inserts cursors that nobody has ever claimed as FINISHED, as large as they may be: what a replay takes over.
+func testInsertFinished(t *testing.T, f *fixture) {
+	var cursors []ledger.Cursor
+	var size, counted int64
+	for i, key := range numbered("k", 64) {
+		c := full(key, ledger.Finished)
+		c.Epoch, c.NoProgress, c.Error, c.Note, c.Size = 0, 0, "", "", int64(i)
+		c.Partial = []byte(strings.Repeat(string([]byte{byte(i), 0xfe}), ledger.MaxInline/2))
+		cursors = append(cursors, c)
+		size += c.Size
+		counted += c.Counted
+	}
+	f.insert(t, cursors...)
+	again := make([]ledger.Cursor, len(cursors))
+	for i, c := range cursors { // a repetition that has decided otherwise
+		again[i] = object(c.Key)
+	}
+	f.insert(t, again...)
+	f.insert(t, object("other"))
+	scan := ledger.ScanParams{Replay: replay, States: []ledger.State{ledger.Finished}, Partials: true}
+	found := all(t, f.Scan(t.Context(), scan))
+	equal(t, "finished", len(found), len(cursors))
+	byKey := map[string]ledger.Cursor{}
+	for _, c := range found {
+		byKey[c.Key] = c
+		equal(t, c.Key+" is taken over", c.Reused(), true)
+	}
+	for _, c := range cursors {
+		for _, got := range []ledger.Cursor{byKey[c.Key], f.cursor(t, c.CursorID)} {
+			equal(t, "the partial of "+c.Key, bytes.Equal(got.Partial, c.Partial), true) // byte for byte it would take half a minute
+			got.Partial = c.Partial[:1]
+			want := c
+			want.Partial = got.Partial
+			equal(t, c.Key, got, want)
+		}
+	}
+	sum, err := f.Summarize(t.Context(), replay)
+	must(t, err)
+	equal(t, "open", sum.Open(), int64(1))
+	done := sum.Objects[ledger.Finished]
+	equal(t, "sum of the finished", []int64{done.Objects, done.Size, done.Counted, done.Rows}, []int64{64, size, counted, 64 * 7})
+
+	first := cursors[0].CursorID
+	stands, err := f.Claim(t.Context(), ledger.Claim{ID: first, Owner: "w1", Now: start, Until: after(time.Minute)})
+	wantErr(t, err, ledger.ErrFinished)
+	equal(t, "what stands", stands.State, ledger.Finished)
+	wantErr(t, f.Settle(t.Context(), ledger.Settle{ID: first, State: ledger.Failed, Now: start}), ledger.ErrFenced)
+	wantErr(t, f.Reopen(t.Context(), ledger.Reopen{ID: first, ETag: "e2", Now: start}), ledger.ErrFenced)
+	equal(t, "after all that", f.cursor(t, first).State, ledger.Finished)
 }
 
 func testInsertMost(t *testing.T, f *fixture) {
