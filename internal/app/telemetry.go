@@ -146,9 +146,7 @@ type question struct {
 
 // questions are those that roles may ask by their permissions, and that change nothing.
 func (a *App) questions(roles []Role) []question {
-	has := func(any ...Role) bool {
-		return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(any, r) })
-	}
+	has := func(one, other Role) bool { return slices.Contains(roles, one) || slices.Contains(roles, other) }
 	list := []question{{"ledger", func(ctx context.Context) error {
 		_, err := a.ledger.Protocol(ctx, a.config.Protocols()[0])
 		return err
