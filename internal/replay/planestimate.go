@@ -140,13 +140,13 @@ func (d *draw) handOns(e Estimate, chunk time.Duration) float64 {
 	return sum
 }
 
-// total extrapolates a number that grows with an object's bytes: the sample's ratio of the two, times all bytes. Its error is
-// that of a ratio estimate in simple random sampling.
-func (st *stratum) total(y func(*observation) float64) Range {
+// total extrapolates a number that grows with an object's bytes: of each object of the sample to its end, and by the ratio of the
+// two to all bytes. Its error is that of a ratio estimate in simple random sampling.
+func (st *stratum) total(of func(*observation) float64) Range {
 	var sx, sy float64
 	for i := range st.seen {
-		sx += st.seen[i].consumed
-		sy += y(&st.seen[i])
+		sx += st.seen[i].size
+		sy += of(&st.seen[i]) * st.seen[i].rest()
 	}
 	if st.whole() {
 		return exactly(sy)
@@ -157,16 +157,24 @@ func (st *stratum) total(y func(*observation) float64) Range {
 	ratio := sy / sx
 	n, spread := float64(len(st.seen)), 0.0
 	for i := range st.seen {
-		off := y(&st.seen[i]) - ratio*st.seen[i].consumed
+		off := of(&st.seen[i])*st.seen[i].rest() - ratio*st.seen[i].size
 		spread += off * off
 	}
 	guess := ratio * float64(st.bytes)
 	off := unknown * guess
-	if n > 1 {
-		off = sigmas * math.Sqrt(st.unseen()*spread/(n-1)/n) / (sx / n) * float64(st.bytes)
+	if n > 1 || st.unseen() == 0 {
+		off = sigmas * math.Sqrt(st.unseen()*spread/max(n-1, 1)/n) / (sx / n) * float64(st.bytes)
 		off = max(off, rough*guess)
 	}
 	return Range{max(0, guess-off), guess + off}
+}
+
+// rest is how many times larger the object is than what was read of it.
+func (o *observation) rest() float64 {
+	if o.whole || o.consumed <= 0 {
+		return 1
+	}
+	return max(1, o.size/o.consumed)
 }
 
 // each extrapolates a number that an object has whatever its size: the sample's mean, times all objects.
@@ -207,12 +215,7 @@ func (st *stratum) whole() bool {
 // atLeast and atMost are the bytes of an object's partial: what was seen of it, and as much more as the rest of the object is.
 func atLeast(o *observation) float64 { return o.blob + o.sealed }
 
-func atMost(o *observation) float64 {
-	if o.whole || o.consumed == 0 {
-		return atLeast(o)
-	}
-	return atLeast(o) * max(1, o.size/o.consumed)
-}
+func atMost(o *observation) float64 { return atLeast(o) * o.rest() }
 
 // unitsOf are the write units of an object's commit: one for each KiB of its cursor, whose partial is in a segment where it is
 // large.
