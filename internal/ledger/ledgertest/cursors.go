@@ -81,7 +81,7 @@ func testInsertRepeated(t *testing.T, f *fixture) {
 func testInsertFinished(t *testing.T, f *fixture) {
 	var cursors []ledger.Cursor
 	var size, counted int64
-	for i, key := range numbered("k", 64) {
+	for i, key := range numbered("k", 16) {
 		c := full(key, ledger.Finished)
 		c.Epoch, c.NoProgress, c.Error, c.Note, c.Size = 0, 0, "", "", int64(i)
 		c.Partial = []byte(strings.Repeat(string([]byte{byte(i), 0xfe}), ledger.MaxInline/2))
@@ -117,7 +117,7 @@ func testInsertFinished(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "open", sum.Open(), int64(1))
 	done := sum.Objects[ledger.Finished]
-	equal(t, "sum of the finished", []int64{done.Objects, done.Size, done.Counted, done.Rows}, []int64{64, size, counted, 64 * 7})
+	equal(t, "sum of the finished", []int64{done.Objects, done.Size, done.Counted, done.Rows}, []int64{16, size, counted, 16 * 7})
 
 	first := cursors[0].CursorID
 	stands, err := f.Claim(t.Context(), ledger.Claim{ID: first, Owner: "w1", Now: start, Until: after(time.Minute)})
