@@ -97,7 +97,7 @@ func testReuse(t *testing.T, s *site, objects int) {
 		h.object(s, fmt.Sprintf("logs/web/%04d.log", i), 20, func(line int) string { return fmt.Sprintf("/%d", (i+line)%50) })
 	}
 	for i := range 5 {
-		h.object(s, fmt.Sprintf("logs/mail/%d.log", i), 3, func(line int) string { return strconv.Itoa(line) })
+		h.object(s, fmt.Sprintf("logs/mail/%d.log", i), 3, strconv.Itoa)
 	}
 	random := rand.New(rand.NewPCG(5, 6)) // too much for a cursor: it is sealed
 	h.object(s, "logs/web/large.log", 8000, func(int) string { return fmt.Sprintf("/%016x%016x", random.Uint64(), random.Uint64()) })

@@ -177,7 +177,7 @@ func (s *system) lend(of ledger.Replay, change func(*loan)) string {
 			s.t.Fatal(err)
 		}
 	}
-	l.Cursor.Replay = l.Replay.ID
+	l.Cursor.Replay = l.ID
 	err := s.ledger.Write(ctx, ledger.Writes{Replays: []ledger.Replay{l.Replay}})
 	if err == nil {
 		err = s.ledger.Insert(ctx, []ledger.Cursor{l.Cursor})
@@ -185,7 +185,7 @@ func (s *system) lend(of ledger.Replay, change func(*loan)) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return l.Replay.ID
+	return l.ID
 }
 
 // loan is what an earlier replay has of one object.
