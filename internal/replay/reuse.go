@@ -254,7 +254,7 @@ func (l *lender) take(ctx context.Context, c *ledger.Cursor, old ledger.Cursor) 
 	if err != nil {
 		return err
 	}
-	c.State, c.Line, c.Frame, c.Accounts, c.Rejects = ledger.Finished, old.Line, old.Frame, old.Accounts, old.Rejects
+	c.State, c.Line, c.Accounts, c.Rejects = ledger.Finished, old.Line, old.Accounts, old.Rejects
 	c.Segments, c.Partial, c.Rows = segments, old.Partial, old.Rows
 	l.taken.Store(true)
 	return nil
