@@ -5,17 +5,43 @@ package cloudformation
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/seed-56345083/reprise/internal/realservers"
 )
 
-var removeProgram = func() {}
+const templateFile = "reprise.yaml"
 
 func TestMain(m *testing.M) {
 	code := realservers.Run(m)
-	removeProgram()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
 	os.Exit(code)
 }
 
-const templateFile = "reprise.yaml"
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+	text []byte
+}
+
+// program builds the program, once, and returns its path.
+func program(t testing.TB) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "reprise-stack-"); built.err != nil {
+			return
+		}
+		build := exec.Command("go", "build", "-o", built.dir, "github.com/seed-56345083/reprise/cmd/reprise")
+		built.text, built.err = build.CombinedOutput()
+	})
+	if built.err != nil {
+		t.Fatalf("building the program: %v\n%s", built.err, built.text)
+	}
+	return filepath.Join(built.dir, "reprise")
+}

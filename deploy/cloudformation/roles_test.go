@@ -90,7 +90,7 @@ func TestRolesAreAsNeeded(t *testing.T) {
 		for _, on := range []string{"table meta", "table cursors", "table stats"} {
 			reader = append(reader, "dynamodb:GetItem on "+arns[on], "dynamodb:Query on "+arns[on])
 		}
-		reader = append(reader, "dynamodb:Query on "+arns["table incoming, index todo"])
+		reader = append(reader, "dynamodb:Query on "+arns["table incoming, index todo"], "dynamodb:GetItem on "+arns["table incoming"])
 		slices.Sort(reader)
 		same(t, "reader", s.grants("ReaderRole", "read"), reader)
 	})
