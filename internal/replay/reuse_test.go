@@ -583,6 +583,41 @@ func TestReuseLive(t *testing.T) {
 	l.wantAll("dns", 0)
 }
 
+// TestReuseSecondListing takes over what the second listing of an archive of others finds, and reads what is new.
+func TestReuseSecondListing(t *testing.T) {
+	t.Parallel()
+	l := newLively(t)
+	l.late = time.Hour
+	l.put("logs/dns/1", "a")
+	l.put("logs/dns/2", "b")
+	d := l.opened("dns")
+	due := func(id string) {
+		l.set(id, func(r *ledger.Replay) { r.Listing.Again = time.Now().UTC() })
+	}
+	first := l.start(d, others("dns"))
+	due(first.ID)
+	l.finish(d, first.ID)
+	kept := l.away("logs/dns/2")
+	p := others("dns")
+	p.Reuse = first.ID
+	r := l.start(d, p)
+	if r.Listing.Reused != 1 || r.Listing.Done {
+		t.Errorf("after the first listing: %+v", r.Listing)
+	}
+	l.restore("logs/dns/2", kept)
+	l.put("logs/dns/3", "c")
+	due(r.ID)
+	look(t, d)
+	read := keys(tasks(t, l.work))
+	wantKeys(t, "listed again", read, "logs/dns/3")
+	if c := l.cursor(r.ID, "logs/dns/2"); !c.Reused() || l.replay(r.ID).Listing.Reused != 2 {
+		t.Errorf("%+v, listing %+v", c, l.replay(r.ID).Listing)
+	}
+	l.wake(r.ID, "logs/dns/3", false)
+	l.finish(d, r.ID)
+	l.wantRows("dns", 0, map[string]int{"a": 1, "b": 1, "c": 1})
+}
+
 // TestReuseCut cuts a listing that takes over off at each of its calls, in four ways. The archive changes
 // meanwhile, so that the next attempt decides otherwise about some objects: whatever was decided, what is to be read has a
 // message, and what was taken over is what the earlier replay had.
@@ -626,7 +661,8 @@ func (s *system) reuseCut(t *testing.T, c cut) bool {
 	}
 	s.free("dns")
 
-	original := s.swap(key("b"), "y") // changed at first, then as it was
+	original := s.away(key("b"))
+	s.put(key("b"), "y") // changed at first, then as it was
 	s.put(key("c"), "changed")
 	p.Reuse = first.ID
 	r, err := s.driver("starter", nil).Start(ctx, p)
@@ -701,14 +737,13 @@ func (s *system) free(protocol string) {
 	}
 }
 
-// swap puts another object in an object's place and keeps the first one, as it is.
-func (s *system) swap(key string, texts ...string) (kept string) {
+// away takes an object out of the archive and keeps it, as it is.
+func (s *system) away(key string) (kept string) {
 	s.t.Helper()
 	kept = filepath.Join(s.t.TempDir(), "kept")
 	if err := os.Rename(filepath.Join(s.dir, "archive", filepath.FromSlash(key)), kept); err != nil {
 		s.t.Fatal(err)
 	}
-	s.put(key, texts...)
 	return kept
 }
 
