@@ -163,7 +163,7 @@ func TestPlanSamples(t *testing.T) {
 	}
 	plan := planned(t, s.driver("planner", nil), replay.PlanParams{StartParams: params("dns"), Bytes: 200 << 10})
 	e := plan.Sampled[0]
-	if plan.Protocols[0].Objects != 400 || plan.Protocols[0].Bytes != listed || e.Objects != 40 || e.Whole || e.Bytes >= listed/2 {
+	if plan.Protocols[0].Objects != 400 || plan.Protocols[0].Bytes != listed || e.Objects < 40 || e.Objects > 60 || e.Whole || e.Bytes >= listed/2 {
 		t.Errorf("%d objects, %d bytes; sampled %d, %d bytes, whole %v", plan.Protocols[0].Objects, plan.Protocols[0].Bytes, e.Objects, e.Bytes, e.Whole)
 	}
 	within := func(what string, r replay.Range, is, wide float64) {

@@ -17,6 +17,9 @@ const (
 	unknown = 0.5
 	// sketchError is about three standard errors of the sketch that counts rows.
 	sketchError = 0.025
+	// missing is how many rows there are for each that two objects of a sample share: such a row is in so many objects that about
+	// a sixth of its like is in none of the sample.
+	missing = 1.25
 )
 
 // estimate says what a sample tells of all objects of a protocol.
@@ -25,23 +28,20 @@ func (s *sampler) estimate(d *draw, chunk time.Duration) Estimate {
 	e.Cold, e.ColdBytes = d.cold, d.coldBytes
 	e.Whole = e.Skipped == 0
 	var lines, after, rejected float64 // of the sample
-	for _, st := range d.strata() {
-		e.Lines = e.Lines.plus(st.total(func(o *observation) float64 { return o.lines }))
-		e.Counted = e.Counted.plus(st.total(func(o *observation) float64 { return o.counted }))
-		e.Text = e.Text.plus(st.total(func(o *observation) float64 { return o.text }))
-		least, most := st.each(atLeast), st.each(atMost)
-		e.Partial = e.Partial.plus(Range{least.Low, most.High})
-		least, most = st.each(unitsOf(atLeast)), st.each(unitsOf(atMost))
-		e.units = e.units.plus(Range{least.Low, most.High})
+	e.Lines = s.total(func(o *observation) float64 { return o.lines })
+	e.Counted = s.total(func(o *observation) float64 { return o.counted })
+	e.Text = s.total(func(o *observation) float64 { return o.text })
+	for _, st := range s.strata {
+		e.Partial = e.Partial.plus(Range{st.each(atLeast), st.each(atMost)})
+		e.units = e.units.plus(Range{st.each(unitsOf(atLeast)), st.each(unitsOf(atMost))})
 		e.Whole = e.Whole && st.whole()
 		for i := range st.seen {
 			o := &st.seen[i]
 			lines, after, rejected = lines+o.lines, after+o.after, rejected+o.rejected
 		}
 	}
-	readable := d.largest.objects + d.others.objects
-	if readable > 0 {
-		e.Partial = e.Partial.times(1 / float64(readable))
+	if d.objects > 0 {
+		e.Partial = e.Partial.times(1 / float64(d.objects))
 	}
 	if lines > 0 {
 		e.Rejected, e.After = rejected/lines, after/lines
@@ -51,47 +51,51 @@ func (s *sampler) estimate(d *draw, chunk time.Duration) Estimate {
 		e.Rate = 1 / e.cpu
 	}
 	e.wait = median(s.opening)
-	e.Rows = s.rowRange(d, e.Whole)
+	e.Rows = s.rowRange(e.Whole)
 	e.rowUnits, e.rowBytes = s.rowSize()
 	e.handOns = d.handOns(e, chunk)
 	return e
 }
 
-// rowRange is the rows of the sample, which are all there are at the least, and as many more as there would be if the other
-// objects brought as many new ones each as those of the sample, which is the most: the more objects, the fewer of their rows
-// are new.
-func (s *sampler) rowRange(d *draw, whole bool) Range {
+// rowRange is the rows of the sample, which are all there are at the least. At the most the other objects have as many rows that
+// are theirs alone as those of the sample; rows that two of the sample share are common, and few like them are missing.
+func (s *sampler) rowRange(whole bool) Range {
 	n := float64(s.rows.Len()) // to the digit
 	r := exactly(n)
 	if s.full {
-		n = float64(s.keys.Estimate())
+		n = float64(s.sketch.Estimate())
 		r = Range{n * (1 - sketchError), n * (1 + sketchError)}
 	}
 	if whole {
 		return r
 	}
+	alone := make([]float64, len(s.strata))
+	known := float64(len(s.owners))
 	r.High = 0
-	for _, st := range d.strata() {
-		r.High += st.mostRows()
+	for _, owner := range s.owners {
+		if owner == shared {
+			r.High += missing
+		} else {
+			alone[owner]++
+		}
+	}
+	for i, st := range s.strata {
+		r.High += alone[i] * st.share()
+	}
+	if known > 0 { // the keys of too many rows are not kept: the others are like those that are
+		r.High *= max(1, n/known)
 	}
 	return Range{r.Low, max(r.Low, r.High)}
 }
 
-// mostRows is the most that all objects of a stratum can be expected to have together.
-func (st *stratum) mostRows() float64 {
-	if len(st.seen) == 0 {
-		return 0
-	}
+// share is how many times more there is in a stratum than was read of it.
+func (st *stratum) share() float64 {
 	var size, consumed float64
 	for i := range st.seen {
 		size += st.seen[i].size
 		consumed += st.seen[i].consumed
 	}
-	most := float64(st.keys.Estimate()) * (1 + sketchError) * float64(st.objects) / float64(len(st.seen)) * size / max(consumed, 1)
-	if each := st.each(func(o *observation) float64 { return o.rows }); each.High > 0 {
-		most *= 2 * each.High / (each.High + each.Low) // how far the objects of the sample are from one another
-	}
-	return most
+	return float64(st.objects) / float64(max(len(st.seen), 1)) * max(1, size/max(consumed, 1))
 }
 
 // median is the middle of some numbers, 0 of none.
@@ -125,48 +129,53 @@ func (s *sampler) rowSize() (units, size float64) {
 
 // handOns is how many times an object is handed on because it takes longer than a chunk.
 func (d *draw) handOns(e Estimate, chunk time.Duration) float64 {
-	bytes := float64(d.largest.bytes + d.others.bytes)
-	if bytes == 0 || chunk <= 0 {
+	if d.bytes == 0 || chunk <= 0 {
 		return 0
 	}
-	perByte := e.cpu * e.Lines.High / bytes
+	perByte := e.cpu * e.Lines.High / float64(d.bytes)
 	sum := 0.0
-	for size, n := range d.sizes {
-		if n > 0 {
-			each := float64(d.sizeBytes[size]) / float64(n)
-			sum += float64(n) * math.Floor(each*perByte/chunk.Seconds())
-		}
+	for _, st := range d.by {
+		each := float64(st.bytes) / float64(st.objects)
+		sum += float64(st.objects) * math.Floor(each*perByte/chunk.Seconds())
 	}
 	return sum
 }
 
-// total extrapolates a number that grows with an object's bytes: of each object of the sample to its end, and by the ratio of the
-// two to all bytes. Its error is that of a ratio estimate in simple random sampling.
-func (st *stratum) total(of func(*observation) float64) Range {
-	var sx, sy float64
-	for i := range st.seen {
-		sx += st.seen[i].size
-		sy += of(&st.seen[i]) * st.seen[i].rest()
+// total extrapolates a number that grows with an object's bytes: of each object of the sample to its end, and in each stratum by the
+// ratio of the two to all bytes. Its error is that of such estimates in stratified random sampling.
+func (s *sampler) total(of func(*observation) float64) Range {
+	guess, variance, seen, whole := 0.0, 0.0, 0.0, true
+	for _, st := range s.strata {
+		n := float64(len(st.seen))
+		var size, number float64
+		for i := range st.seen {
+			o := &st.seen[i]
+			size, number, seen = size+o.size, number+of(o)*o.rest(), seen+of(o)
+		}
+		whole = whole && st.whole()
+		if size == 0 {
+			continue
+		}
+		ratio, spread := number/size, 0.0
+		for i := range st.seen {
+			o := &st.seen[i]
+			off := of(o)*o.rest() - ratio*o.size
+			spread += off * off
+		}
+		here := ratio * float64(st.bytes)
+		guess += here
+		all := float64(st.objects)
+		if n > 1 {
+			variance += all * all * st.unseen() * spread / (n - 1) / n
+		} else {
+			variance += st.unseen() * (unknown * here) * (unknown * here)
+		}
 	}
-	if st.whole() {
-		return exactly(sy)
+	if whole {
+		return exactly(seen)
 	}
-	if sx == 0 {
-		return Range{}
-	}
-	ratio := sy / sx
-	n, spread := float64(len(st.seen)), 0.0
-	for i := range st.seen {
-		off := of(&st.seen[i])*st.seen[i].rest() - ratio*st.seen[i].size
-		spread += off * off
-	}
-	guess := ratio * float64(st.bytes)
-	off := unknown * guess
-	if n > 1 || st.unseen() == 0 {
-		off = sigmas * math.Sqrt(st.unseen()*spread/max(n-1, 1)/n) / (sx / n) * float64(st.bytes)
-		off = max(off, rough*guess)
-	}
-	return Range{max(0, guess-off), guess + off}
+	off := max(rough*guess, sigmas*math.Sqrt(variance))
+	return Range{max(seen, guess-off), guess + off}
 }
 
 // rest is how many times larger the object is than what was read of it.
@@ -177,24 +186,13 @@ func (o *observation) rest() float64 {
 	return max(1, o.size/o.consumed)
 }
 
-// each extrapolates a number that an object has whatever its size: the sample's mean, times all objects.
-func (st *stratum) each(y func(*observation) float64) Range {
-	n, sum, spread := float64(len(st.seen)), 0.0, 0.0
+// each extrapolates a number that an object has: the sample's mean, times all objects.
+func (st *stratum) each(of func(*observation) float64) float64 {
+	sum := 0.0
 	for i := range st.seen {
-		sum += y(&st.seen[i])
+		sum += of(&st.seen[i])
 	}
-	if n == 0 {
-		return Range{}
-	}
-	mean := sum / n
-	for i := range st.seen {
-		spread += (y(&st.seen[i]) - mean) * (y(&st.seen[i]) - mean)
-	}
-	off := unknown * mean
-	if n > 1 || st.unseen() == 0 {
-		off = sigmas * math.Sqrt(st.unseen()*spread/max(n-1, 1)/n)
-	}
-	return Range{max(0, mean-off), mean + off}.times(float64(st.objects))
+	return sum / float64(max(len(st.seen), 1)) * float64(st.objects)
 }
 
 // unseen is the share of the objects that the sample has not.

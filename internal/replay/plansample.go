@@ -19,6 +19,8 @@ const (
 	sampleRows  = 32 << 20  // bytes of memory of the rows that are kept to see how large they are
 	lookEvery   = 256       // lines between two looks at the clock and the bounds
 	maxReasons  = 3
+	maxOwners   = 1 << 20
+	shared      = 255
 	partialSize = 64 << 20 // bytes of memory of one object's partial before it is sealed, as a worker has it
 )
 
@@ -30,7 +32,6 @@ type observation struct {
 	rejected, after   float64
 	text, blob        float64
 	sealed            float64 // bytes of blob that went into segments
-	rows              float64
 	key               float64 // length of the key
 	whole, unreadable bool
 }
@@ -46,8 +47,10 @@ type sampler struct {
 	tally   *stats.Tally
 	rows    *stats.Partial // of all objects, until it is too large
 	full    bool
-	keys    *hyperloglog.Sketch
-	in      *stratum // that the object is of
+	sketch  *hyperloglog.Sketch
+	strata  []*stratum
+	in      uint8            // the stratum that the object is of
+	owners  map[uint64]uint8 // the stratum of the one object that has a row, or shared; of up to maxOwners rows
 	e       Estimate
 	perLine []float64 // seconds, one for each object
 	opening []float64 // seconds until an object could be read
@@ -59,10 +62,14 @@ func (s *sampler) read(ctx context.Context, d *draw) error {
 	if s.tally, err = s.program.NewTally(s.rule); err != nil {
 		return fmt.Errorf("sampling: %w", err)
 	}
-	s.keys, s.rows = hyperloglog.New(), s.program.NewPartial()
-	all := int64(len(d.largest.sample) + len(d.others.sample))
-	for _, stratum := range d.strata() {
-		s.in = stratum
+	s.sketch, s.rows, s.owners = hyperloglog.New(), s.program.NewPartial(), map[uint64]uint8{}
+	s.strata = d.strata()
+	all := int64(0)
+	for _, stratum := range s.strata {
+		all += int64(len(stratum.sample))
+	}
+	for i, stratum := range s.strata {
+		s.in = uint8(i) //nolint:gosec // there are fewer than a hundred
 		for _, object := range stratum.sample {
 			s.progress("sampled", s.e.Objects+s.e.Skipped, all)
 			o := observation{size: float64(object.Size), key: float64(len(object.Key))}
@@ -173,7 +180,7 @@ func (s *sampler) keep(o *observation) error {
 	if o.sealed > 0 {
 		return s.seal(o)
 	}
-	n, err := s.encode(o)
+	n, err := s.encode()
 	if o.blob = float64(n); n > ledger.MaxInline {
 		o.blob, o.sealed = 0, float64(n)
 	}
@@ -182,22 +189,25 @@ func (s *sampler) keep(o *observation) error {
 
 // seal puts what the partial has so far aside, as a segment.
 func (s *sampler) seal(o *observation) error {
-	n, err := s.encode(o)
+	n, err := s.encode()
 	o.sealed += float64(n)
 	return err
 }
 
 // encode empties the partial, and returns how many bytes it has as a blob.
-func (s *sampler) encode(o *observation) (int, error) {
+func (s *sampler) encode() (int, error) {
 	partial := s.tally.Partial()
 	defer partial.Reset()
-	o.rows += float64(partial.Len())
 	if partial.Len() == 0 {
 		return 0, nil
 	}
 	for hash := range partial.Hashes() {
-		s.keys.InsertHash(hash)
-		s.in.keys.InsertHash(hash)
+		s.sketch.InsertHash(hash)
+		if _, seen := s.owners[hash]; seen {
+			s.owners[hash] = shared
+		} else if len(s.owners) < maxOwners {
+			s.owners[hash] = s.in
+		}
 	}
 	blob := partial.AppendBlob(nil)
 	if !s.full {
