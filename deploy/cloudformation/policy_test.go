@@ -13,11 +13,14 @@ import (
 
 // policy is a role's, as IAM hands it out.
 type policy struct {
-	Statement []struct {
-		Effect           string
-		Action, Resource any
-		Condition        any
-	}
+	Version   string
+	Statement []statement
+}
+
+type statement struct {
+	Effect           string
+	Action, Resource any
+	Condition        any `json:",omitempty"`
 }
 
 // allows judges one action on one resource as IAM does: what no statement allows is refused, and one that denies wins.

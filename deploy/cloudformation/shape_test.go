@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,16 +28,34 @@ func TestLint(t *testing.T) {
 	if strings.Contains(string(text), "cfn-lint") || len(text) > maxTemplate {
 		t.Errorf("the template has %d bytes, or tells cfn-lint what not to see", len(text))
 	}
-	lint := tool(t, "cfn-lint")
-	if out, err := exec.CommandContext(t.Context(), lint, "--include-checks", "W", "--", templateFile).CombinedOutput(); err != nil {
+	lint := exec.CommandContext(t.Context(), tool(t, "cfn-lint"), templateFile)
+	lint.Env = append(os.Environ(), "PYTHONPATH="+strings.Join([]string{installed("cfn-lint"), os.Getenv("PYTHONPATH")}, string(filepath.ListSeparator)))
+	if out, err := lint.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-// tool finds a program; the test is skipped where it is not there, or fails where nothing may be skipped.
+// installed is where `make servers` puts a tool that the machine does not have.
+func installed(name string) string {
+	root := os.Getenv("REPRISE_SERVERS")
+	if root == "" {
+		root = "../../bin/servers"
+	}
+	path, err := filepath.Abs(filepath.Join(root, name))
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// tool finds a program, the machine's or what `make servers` has installed; the test is skipped where there is none, or fails
+// where nothing may be skipped.
 func tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath(filepath.Join(installed(name), "bin", name))
+	}
 	if err != nil {
 		reason := fmt.Sprintf("%s is not to be had (make servers installs it): %v", name, err)
 		if os.Getenv("REPRISE_REQUIRE") == "all" {

@@ -346,10 +346,14 @@ func walk(v any, path string, f func(path string, m object)) {
 
 // list is v as a list: IAM takes one of anything without brackets.
 func list(v any) []any {
-	if l, ok := v.([]any); ok {
-		return l
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	default:
+		return []any{v}
 	}
-	return []any{v}
 }
 
 // texts are the elements of a list, or the one, as texts.
