@@ -33,6 +33,7 @@ type job struct {
 
 // handle takes one message from its receive to its verdict.
 func (w *Worker) handle(work context.Context, m queue.Message) {
+	defer w.ended() // after it is no longer held
 	w.busy.Add(1)
 	defer w.busy.Add(-1)
 	ctx, lose := context.WithCancelCause(work)

@@ -32,6 +32,7 @@ type Options struct {
 	Memory      int           // bytes of one partial before it is sealed (default 64 MiB)
 	Report      time.Duration // between two notes of progress in the ledger (default 10 s)
 	TagAge      time.Duration // how old a copy of the replay may be that says, after a tag was written, that it is not over: below every driver's TagPause (default 0: it is read afresh)
+	Dry         func()        // called when the pool has run out of messages; it must not block (default: none)
 	Log         *zap.Logger   // default: none
 
 	// Whom to tell what is done; all of them may be nil.

@@ -27,6 +27,7 @@ type Worker struct {
 	outage   outage
 	met      atomic.Bool // a message of a paused replay, since holdPaused looked last
 	looked   time.Time   // when it did; fetch's own
+	dry      *time.Timer // see watchDry
 	started  atomic.Bool
 	stopping atomic.Bool        // chunks end at their next look
 	over     context.Context    // ends with the drain: what is not written then is not written
@@ -74,6 +75,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { w.beats.run(work) })
 	background.Go(func() { w.progress.run(work) })
 
+	stopDry := w.watchDry()
 	var slots sync.WaitGroup
 	w.fetch(ctx, work, &slots)
 
@@ -83,6 +85,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	cutOff := time.AfterFunc(w.o.Drain/5*4, func() { giveUp(errStopped) })
 	expire := time.AfterFunc(w.o.Drain, w.end)
 	slots.Wait()
+	stopDry()
 	cutOff.Stop()
 	last, cancel := w.lastWrites(ctx)
 	w.progress.flush(last)

@@ -114,7 +114,7 @@ func (a *App) Worker() (*worker.Worker, error) {
 	return worker.New(worker.Options{
 		Queue: a.queue, DeadLetters: a.dead, Ledger: a.ledger, Archive: a.archive, Name: a.name,
 		Slots: w.Slots, Visibility: w.VisibilityTimeout, ChunkTime: w.ChunkTime, Reserve: w.Reserve, Drain: w.Drain,
-		MaxAttempts: w.MaxAttempts, Memory: int(w.Memory), Report: a.report, TagAge: a.tagAge, Log: a.log,
+		MaxAttempts: w.MaxAttempts, Memory: int(w.Memory), Report: a.report, TagAge: a.tagAge, Dry: a.driver.Wake, Log: a.log,
 		Metrics: a.watched.worker, Alive: a.watched.working, Tracer: a.watched.tracer,
 	})
 }

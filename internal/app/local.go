@@ -11,7 +11,7 @@ import (
 	"github.com/seed-56345083/reprise/internal/config"
 	"github.com/seed-56345083/reprise/internal/entries/sqliteentries"
 	"github.com/seed-56345083/reprise/internal/ledger/sqliteledger"
-	"github.com/seed-56345083/reprise/queue"
+	"github.com/seed-56345083/reprise/internal/sqlitedb"
 	"github.com/seed-56345083/reprise/queue/sqlitequeue"
 )
 
@@ -30,7 +30,7 @@ const (
 
 func (b *backend) openLocal(ctx context.Context, c config.Local) error {
 	dir := c.Dir
-	b.report, b.lease = time.Second, 10*time.Second
+	b.report, b.lease, b.tagAge = time.Second, 10*time.Second, 10*time.Millisecond
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("local.dir: the folder of the databases cannot be made; make it, or name another one: %w", err)
 	}
@@ -43,15 +43,9 @@ func (b *backend) openLocal(ctx context.Context, c config.Local) error {
 	if b.entries, err = sqliteentries.Open(ctx, l); err != nil {
 		return fmt.Errorf("local.dir: %w", err)
 	}
-	q, err := b.openQueue(ctx, dir, workQueue, deadLetterQueue)
-	if err != nil {
-		return err
+	if err := b.openQueues(ctx, filepath.Join(dir, queueFile)); err != nil {
+		return fmt.Errorf("local.dir: opening the queues: %w", err)
 	}
-	dead, err := b.openQueue(ctx, dir, deadLetterQueue, "")
-	if err != nil {
-		return err
-	}
-	b.queue, b.dead = q, dead
 	files, err := dirarchive.New(ctx, dirarchive.Options{Root: c.Archive, Tags: filepath.Join(dir, tagsFile)})
 	if err != nil {
 		return fmt.Errorf("opening the archive (local.archive): %w", err)
@@ -61,13 +55,23 @@ func (b *backend) openLocal(ctx context.Context, c config.Local) error {
 	return nil
 }
 
-func (b *backend) openQueue(ctx context.Context, dir, name, deadLetter string) (queue.Queue, error) {
-	q, err := sqlitequeue.Open(ctx, sqlitequeue.Options{
-		Path: filepath.Join(dir, queueFile), Name: name, DeadLetter: deadLetter,
-	})
+// openQueues opens both queues of one file.
+func (b *backend) openQueues(ctx context.Context, path string) error {
+	db, err := sqlitedb.Open(ctx, path, sqlitequeue.Migrations())
 	if err != nil {
-		return nil, fmt.Errorf("local.dir: opening the queue %s: %w", name, err)
+		return err
+	}
+	b.onClose(db.Close)
+	q, err := sqlitequeue.New(db, sqlitequeue.Options{Name: workQueue, DeadLetter: deadLetterQueue})
+	if err != nil {
+		return err
 	}
 	b.onClose(q.Close)
-	return q, nil
+	dead, err := sqlitequeue.New(db, sqlitequeue.Options{Name: deadLetterQueue})
+	if err != nil {
+		return err
+	}
+	b.onClose(dead.Close)
+	b.queue, b.dead = q, dead
+	return nil
 }

@@ -56,8 +56,14 @@ func (a *App) run(ctx context.Context, once bool) error {
 	signalled := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	looked := make(chan struct{}, 1)
 	if once {
-		a.driver.Hasten(onceInterval)
+		a.driver.Hasten(onceInterval, func() {
+			select {
+			case looked <- struct{}{}:
+			default:
+			}
+		})
 	}
 	if a.HasLive() {
 		if err := a.openProtocols(ctx); err != nil {
@@ -75,7 +81,7 @@ func (a *App) run(ctx context.Context, once bool) error {
 	if once {
 		group.Go(func() error {
 			defer stop()
-			held = a.untilStill(ctx)
+			held = a.untilStill(ctx, looked)
 			return nil
 		})
 	}
@@ -91,9 +97,10 @@ func (a *App) run(ctx context.Context, once bool) error {
 	return held
 }
 
-// untilStill waits until no replay can go on without somebody's hand, or ctx ends. A ledger that cannot be read for a
+// untilStill waits until no replay can go on without somebody's hand, or ctx ends. It asks after each look of the watcher, and
+// every now and then, because other processes may be quicker. A ledger that cannot be read for a
 // moment is asked again: whether all is done must be known, not guessed.
-func (a *App) untilStill(ctx context.Context) error {
+func (a *App) untilStill(ctx context.Context, looked <-chan struct{}) error {
 	for {
 		states, err := a.driver.Held(ctx)
 		if err == nil {
@@ -115,7 +122,8 @@ func (a *App) untilStill(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(min(a.config.Watcher.Interval, onceInterval) / 2):
+		case <-looked:
+		case <-time.After(min(a.config.Watcher.Interval, onceInterval)):
 		}
 	}
 }

@@ -63,6 +63,9 @@ type Driver struct {
 	more        bool                 // the last look has left a listing that goes on
 	tell        telling
 
+	wake      chan struct{} // holds a wake-up that came during a look
+	afterLook func()        // may be nil
+
 	asking sync.Mutex      // guards asked, and lets one goroutine at a time count for Held
 	asked  map[string]rest // the replays that Held leaves alone
 }
@@ -96,7 +99,7 @@ func New(o Options) (*Driver, error) {
 	}
 	return &Driver{
 		o: o, pageSize: o.PageSize, foldPatience: foldPatience, longStep: longStep, restShare: restShare, listTurn: listTurn, drainPoll: drainPoll, countedKeys: countedKeys, tagging: newPace(),
-		deadLetters: -1, looked: map[string]time.Time{}, rests: map[string]rest{}, asked: map[string]rest{},
+		deadLetters: -1, looked: map[string]time.Time{}, wake: make(chan struct{}, 1), rests: map[string]rest{}, asked: map[string]rest{},
 	}, nil
 }
 

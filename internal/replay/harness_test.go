@@ -89,13 +89,17 @@ func (s *system) driver(owner string, tap *tap, change ...func(*replay.Options))
 }
 
 // workers runs a pool until the test ends.
-func (s *system) workers() {
+func (s *system) workers(change ...func(*worker.Options)) {
 	s.t.Helper()
-	w, err := worker.New(worker.Options{
+	o := worker.Options{
 		Queue: s.work, DeadLetters: s.dead, Ledger: s.ledger, Archive: s.files, Name: "worker",
 		Visibility: 20 * time.Second, ChunkTime: 1500 * time.Millisecond, Reserve: time.Second, Drain: 10 * time.Second, Wait: 5 * time.Second,
 		Report: 20 * time.Millisecond,
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	w, err := worker.New(o)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -39,6 +39,9 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 		case ledger.Paused:
 			h.Held, h.Why = true, "somebody to resume it"
 		case ledger.Running:
+			if strings.HasSuffix(r.Waits, toBeRead) { // the last look has counted; the next one will say if that has changed
+				break
+			}
 			var why string
 			if why, h.Held, err = d.obstacleNow(ctx, r); err != nil {
 				return nil, err
@@ -62,12 +65,15 @@ func (d *Driver) Held(ctx context.Context) ([]HeldReplay, error) {
 // listedAgain begins what a replay waits for whose archive is to be listed a second time.
 const listedAgain = "the archive to be listed again"
 
+// toBeRead ends what a replay waits for that has open objects.
+const toBeRead = " to be read"
+
 // obstacle says what keeps a RUNNING replay from folding, "" for nothing, and whether only somebody's hand helps.
 func obstacle(r ledger.Replay, s ledger.Summary) (why string, hand bool) {
 	failed := s.Objects[ledger.Failed].Objects
 	switch total := s.Total().Objects; {
 	case s.Open() > 0:
-		return count(s.Open(), "object") + " to be read", false
+		return count(s.Open(), "object") + toBeRead, false
 	case !r.Listing.Done && !r.Listing.Again.IsZero() && strings.HasPrefix(r.Waits, listedAgain+": "): // it has not got on
 		return r.Waits, time.Since(r.Listing.Again) >= foldPatience
 	case !r.Listing.Done && !r.Listing.Again.IsZero():

@@ -12,7 +12,8 @@ import (
 )
 
 // Watch looks after all replays until ctx ends: it takes each a step on, brings lost work back, and reads the
-// dead-letter queue. Any number of processes may watch; leases let one at a time do each thing.
+// dead-letter queue. Any number of processes may watch; leases let one at a time do each thing. It looks at every interval, and
+// when Wake says that there may be something to do.
 func (d *Driver) Watch(ctx context.Context) error {
 	said := time.Now()
 	var told trouble
@@ -24,6 +25,9 @@ func (d *Driver) Watch(ctx context.Context) error {
 				d.o.Log.Warn("watching", zap.Error(err))
 			}
 		}
+		if d.afterLook != nil {
+			d.afterLook()
+		}
 		if time.Since(said) >= time.Minute {
 			said = time.Now()
 			d.say(ctx)
@@ -32,9 +36,37 @@ func (d *Driver) Watch(ctx context.Context) error {
 		if d.more {
 			interval = 0
 		}
-		if pause(ctx, interval) != nil {
+		if d.untilLook(ctx, interval) != nil {
 			return nil
 		}
+	}
+}
+
+// untilLook waits for the time of the next look. Where this process's workers have run out of messages it is now, unless there
+// are some that wait or are in work elsewhere: their end is a fold's beginning, or its end.
+func (d *Driver) untilLook(ctx context.Context, interval time.Duration) error {
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		case <-d.wake:
+			if counts, err := d.o.Queue.Counts(ctx); err == nil && counts.Idle() {
+				return nil
+			}
+		}
+	}
+}
+
+// Wake tells Watch that the workers of this process have run out of messages. It does not block, and any goroutine may call
+// it at any time.
+func (d *Driver) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default: // one is on its way
 	}
 }
 
@@ -58,9 +90,10 @@ func (t *trouble) news(err error) bool {
 	return false
 }
 
-// Hasten makes Watch look again after at most that time. It is for a process that waits for its replays to be over; call
-// it before Watch. Looks that take longer than the time between them are followed by rests, as otherwise long ones are.
-func (d *Driver) Hasten(interval time.Duration) {
+// Hasten makes Watch look again after at most that time, and call looked after each look. It is for a process that waits for
+// its replays to be over; call it before Watch. Looks that take longer than the time between them are followed by rests, as otherwise long ones are.
+func (d *Driver) Hasten(interval time.Duration, looked func()) {
+	d.afterLook = looked
 	d.o.Interval = min(d.o.Interval, interval)
 	d.longStep = min(d.longStep, interval)
 }

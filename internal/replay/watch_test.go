@@ -16,6 +16,7 @@ import (
 	"github.com/seed-56345083/reprise/internal/archive"
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
+	"github.com/seed-56345083/reprise/worker"
 )
 
 // TestLife takes a replay of two protocols from its start to its end.
@@ -87,6 +88,31 @@ func TestWatchLoop(t *testing.T) {
 		t.Errorf("Watch = %v, want nil after its context", err)
 	}
 	s.wantRows("dns", 0, map[string]int{"a": 1})
+}
+
+// TestWake has a watcher whose next look is an hour away come to the end, because the workers tell it when they have nothing
+// left to do, and tell of each look.
+func TestWake(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.put("logs/dns/1", "a")
+	s.put("logs/dns/2", "b")
+	r := s.running("dns")
+	d := s.driver("watcher", nil, func(o *replay.Options) { o.Interval = time.Hour })
+	looked := make(chan struct{}, 100)
+	d.Hasten(time.Hour, func() { looked <- struct{}{} })
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- d.Watch(ctx) }()
+	<-looked
+	d.Wake() // messages wait: there is nothing to look at
+	s.workers(func(o *worker.Options) { o.Dry = d.Wake })
+	until(t, "the end", func() bool { return s.replay(r.ID).State == ledger.Finished })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	s.wantRows("dns", 0, map[string]int{"a": 1, "b": 1})
 }
 
 // TestWatchLog has looks fail for one reason, and then for another: each is told, and not again at every look.

@@ -55,6 +55,7 @@ type Queue struct {
 	db    *sqlitedb.DB
 	owned bool // db was opened for this queue alone
 	bell  *bell
+	full  atomic.Bool // the last receive got as many messages as it asked for
 	shut  atomic.Bool // Close was called
 }
 
@@ -135,7 +136,7 @@ func (q *Queue) Counts(ctx context.Context) (queue.Counts, error) {
 	defer cancel()
 	var c queue.Counts
 	now := q.o.Now().UnixNano()
-	if err := q.db.Read.QueryRowContext(ctx, countsText, q.o.Name, now).Scan(&c.Visible, &c.InFlight, &c.Delayed); err != nil {
+	if err := q.db.Row(ctx, countsText, q.o.Name, now).Scan(&c.Visible, &c.InFlight, &c.Delayed); err != nil {
 		return queue.Counts{}, q.explain("counting", err)
 	}
 	return c, nil

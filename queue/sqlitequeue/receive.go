@@ -20,11 +20,14 @@ func (q *Queue) Receive(ctx context.Context, p queue.ReceiveParams) ([]queue.Mes
 		return nil, err
 	}
 	return poll(ctx, p.Wait, q.bell, func() ([]queue.Message, time.Duration, error) {
-		until, err := q.untilNext(ctx)
-		if err != nil || until > 0 {
-			return nil, until, err
+		if !q.full.Load() { // otherwise there probably are more
+			until, err := q.untilNext(ctx)
+			if err != nil || until > 0 {
+				return nil, until, err
+			}
 		}
 		messages, err := q.claim(ctx, p)
+		q.full.Store(len(messages) == p.Max)
 		return messages, 0, err
 	})
 }
@@ -40,7 +43,7 @@ func (q *Queue) untilNext(ctx context.Context) (time.Duration, error) {
 	}
 	defer cancel()
 	var at int64
-	switch err := q.db.Read.QueryRowContext(ctx, nextText, q.o.Name).Scan(&at); {
+	switch err := q.db.Row(ctx, nextText, q.o.Name).Scan(&at); {
 	case errors.Is(err, sql.ErrNoRows):
 		return never, nil
 	case err != nil:

@@ -66,7 +66,7 @@ func (l *Ledger) Insert(ctx context.Context, cursors []ledger.Cursor) error {
 
 // Cursor reads one, with its partial; ErrNotFound.
 func (l *Ledger) Cursor(ctx context.Context, id ledger.CursorID) (ledger.Cursor, error) {
-	c, err := scanCursor(l.db.Read.QueryRowContext(ctx, readText, id.Replay, foldOf(id), id.Key), id)
+	c, err := scanCursor(l.db.Row(ctx, readText, id.Replay, foldOf(id), id.Key), id)
 	return c, l.Explain(err, "reading the cursor of %s", id.Key)
 }
 

@@ -17,7 +17,7 @@ import (
 // Protocol returns a protocol's record, of Version 0 where there is none.
 func (l *Ledger) Protocol(ctx context.Context, name string) (ledger.Protocol, error) {
 	p := ledger.Protocol{Name: name}
-	err := one(ctx, l.db.Read, &p, &p.Version, `SELECT record, version FROM protocols WHERE name = ?`, name)
+	err := one(ctx, l.db, &p, &p.Version, `SELECT record, version FROM protocols WHERE name = ?`, name)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return ledger.Protocol{Name: name}, nil
 	}
@@ -34,7 +34,7 @@ func (l *Ledger) Protocols(ctx context.Context) ([]ledger.Protocol, error) {
 // Generation returns one generation; ErrNotFound.
 func (l *Ledger) Generation(ctx context.Context, protocol string, number int64) (ledger.Generation, error) {
 	var g ledger.Generation
-	err := one(ctx, l.db.Read, &g, &g.Version,
+	err := one(ctx, l.db, &g, &g.Version,
 		`SELECT record, version FROM generations WHERE protocol = ? AND number = ?`, protocol, number)
 	return g, l.Explain(err, "reading generation %d of %s", number, protocol)
 }
@@ -42,7 +42,7 @@ func (l *Ledger) Generation(ctx context.Context, protocol string, number int64) 
 // Replay returns one replay; ErrNotFound.
 func (l *Ledger) Replay(ctx context.Context, id string) (ledger.Replay, error) {
 	var r ledger.Replay
-	err := one(ctx, l.db.Read, &r, &r.Version, `SELECT record, version FROM replays WHERE id = ?`, id)
+	err := one(ctx, l.db, &r, &r.Version, `SELECT record, version FROM replays WHERE id = ?`, id)
 	return r, l.Explain(err, "reading replay %s", id)
 }
 
@@ -103,10 +103,10 @@ func put(ctx context.Context, tx *sqlitedb.Tx, table, names string, version int6
 }
 
 // one reads the record that query finds; ErrNotFound.
-func one(ctx context.Context, db *sql.DB, record any, version *int64, query string, args ...any) error {
+func one(ctx context.Context, db *sqlitedb.DB, record any, version *int64, query string, args ...any) error {
 	var text []byte
 	var v int64
-	err := db.QueryRowContext(ctx, query, args...).Scan(&text, &v)
+	err := db.Row(ctx, query, args...).Scan(&text, &v)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ledger.ErrNotFound
 	}
