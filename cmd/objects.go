@@ -79,6 +79,9 @@ func remark(c ledger.Cursor) string {
 	if c.Error != "" && c.State != ledger.Finished { // of a finished one it is what it got over
 		parts = append(parts, c.Error)
 	}
+	if c.Reused() {
+		parts = append(parts, "taken over")
+	}
 	if c.Rejected > 0 {
 		sample := ""
 		if len(c.Rejects) > 0 {

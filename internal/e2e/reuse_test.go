@@ -125,6 +125,7 @@ func testReuse(t *testing.T, s *site, objects int) {
 	}
 	s.call(call{"status", exit(done), []string{fmt.Sprintf("%d of the finished were taken over from %s", objects+5, first)}, nil})
 	s.call(call{"list", exit(done), []string{fmt.Sprint(objects + 5), "taken over"}, nil})
+	s.call(call{"objects --state finished", exit(done), []string{"logs/web/0008.log  (taken over)"}, nil})
 	s.must("run", "--once")
 	compare("one has changed", anyPath)
 	if c := s.certified(); c.Lines.Read != int64(20*objects+10+15+8000) || c.Objects.Finished != int64(objects+6) {
