@@ -28,6 +28,7 @@ type object struct {
 	Error       string       `json:"error,omitempty"`
 	Note        string       `json:"note,omitempty"`
 	Owner       string       `json:"owner,omitempty"`
+	Reused      bool         `json:"reused,omitempty"` // taken over from an earlier replay
 	ledger.Accounts
 	Rejects []ledger.Reject `json:"rejects,omitempty"`
 }
@@ -36,7 +37,7 @@ func newObject(c ledger.Cursor) object {
 	return object{
 		Key: c.Key, Protocol: c.Protocol, State: c.State, Line: c.Line, Size: c.Size,
 		StateChange: c.StateChange, NoProgress: c.NoProgress, Error: c.Error, Note: c.Note,
-		Owner: c.Owner, Accounts: c.Accounts, Rejects: c.Rejects,
+		Owner: c.Owner, Reused: c.Reused(), Accounts: c.Accounts, Rejects: c.Rejects,
 	}
 }
 
