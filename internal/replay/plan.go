@@ -63,13 +63,13 @@ type Estimate struct {
 	Rows      Range   `json:"rows"`
 	Partial   Range   `json:"partial_bytes"` // of an object, on average
 	Rate      float64 `json:"lines_per_second_and_core"`
+	RowBytes  float64 `json:"row_bytes"`       // of a row in a DynamoDB table, on average
+	RowUnits  float64 `json:"row_write_units"` // and what writing it costs
 
-	units    Range   // write units of all objects' commits
-	rowUnits float64 // write units of a row
-	rowBytes float64
-	cpu      float64 // seconds for a line
-	wait     float64 // seconds until an object's first byte
-	handOns  float64 // of all objects
+	units   Range   // write units of all objects' commits
+	cpu     float64 // seconds for a line
+	wait    float64 // seconds until an object's first byte
+	handOns float64 // of all objects
 }
 
 // Range is where a number lies as far as a sample can tell.

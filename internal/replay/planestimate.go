@@ -52,7 +52,7 @@ func (s *sampler) estimate(d *draw, chunk time.Duration) Estimate {
 	}
 	e.wait = median(s.opening)
 	e.Rows = s.rowRange(e.Whole)
-	e.rowUnits, e.rowBytes = s.rowSize()
+	e.RowUnits, e.RowBytes = s.rowSize()
 	e.handOns = d.handOns(e, chunk)
 	return e
 }

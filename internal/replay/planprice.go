@@ -15,7 +15,7 @@ type Cost struct {
 }
 
 // pricesOf says of where and when the prices below are: the list prices that docs/performance.md reckons with.
-const pricesOf = "list prices of us-east-1, on demand, November 2026"
+const pricesOf = "list prices of us-east-1, on demand, 2026"
 
 // Dollars for a million.
 const (
@@ -72,7 +72,7 @@ func (plan *Plan) price(p PlanParams) {
 	if !p.AWS {
 		disk := Range{}
 		for _, e := range plan.Sampled {
-			disk = disk.plus(e.Partial.times(s.ofProtocol[e.Protocol])).plus(e.Rows.times(e.rowBytes * localRow))
+			disk = disk.plus(e.Partial.times(s.ofProtocol[e.Protocol])).plus(e.Rows.times(e.RowBytes * localRow))
 		}
 		disk = disk.plus(exactly(s.objects * localCursor))
 		plan.Disk = &disk
@@ -128,7 +128,7 @@ func (plan *Plan) sums() sums {
 		if n > 0 {
 			s.more = s.more.plus(e.units.times(2 * e.handOns / n))
 		}
-		s.rowUnits = s.rowUnits.plus(e.Rows.times(e.rowUnits))
+		s.rowUnits = s.rowUnits.plus(e.Rows.times(e.RowUnits))
 		s.handOns += e.handOns
 		s.cpu = s.cpu.plus(e.Lines.times(e.cpu))
 		s.wait += n * e.wait
