@@ -234,6 +234,36 @@ func TestContainers(t *testing.T) {
 	})
 }
 
+// TestInstances: an instance runs the unit that is there, gives it what it reads, and has a log that is fetched.
+func TestInstances(t *testing.T) {
+	t.Parallel()
+	s := resolve(t, map[string]any{"Compute": "EC2", "Ec2PackageBucket": "code", "Ec2PackageKey": "reprise.tgz"})
+	text := fmt.Sprint(s.of("LaunchTemplate")["LaunchTemplateData"].(object)["UserData"])
+	unit, err := os.ReadFile("../systemd/reprise@.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []string{
+		"s3://code/reprise.tgz - | tar -xz -C /\n", "--name /reprise/config ", ">/etc/reprise/reprise.yaml\n", ">/etc/reprise/reprise.env <<'END'\n",
+		`"file_path": "/var/log/reprise/work.log", "log_group_name": "/reprise/worker"`, "StandardError=append:/var/log/reprise/work.log",
+		"systemctl enable --now reprise@work.service\n",
+	} {
+		if !strings.Contains(text, w) {
+			t.Errorf("no %q in\n%s", w, text)
+		}
+	}
+	for _, w := range []string{"REPRISE_CONFIG=/etc/reprise/reprise.yaml", "EnvironmentFile=-/etc/reprise/reprise.env", "TimeoutStopSec=120"} {
+		if !strings.Contains(string(unit), w) {
+			t.Errorf("the unit does not say %s", w)
+		}
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-n")
+	shell.Stdin = strings.NewReader(text)
+	if out, err := shell.CombinedOutput(); err != nil || !strings.HasPrefix(text, "#!/bin/bash\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestTrigger: the function is called with what it counts, and what it reports comes again.
 func TestTrigger(t *testing.T) {
 	t.Parallel()
