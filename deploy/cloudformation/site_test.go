@@ -355,14 +355,14 @@ func (s *site) command(ctx context.Context, t testing.TB, h *holder, container s
 func (s *site) run(t testing.TB, h *holder, container, input string, args ...string) (out, all string, code int) {
 	t.Helper()
 	c := s.command(t.Context(), t, h, container, args...)
-	var stdout, both bytes.Buffer
-	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(input), io.MultiWriter(&stdout, &both), &both
+	var stdout, stderr bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(input), &stdout, &stderr
 	err := c.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return stdout.String(), both.String(), c.ProcessState.ExitCode()
+	return stdout.String(), stderr.String() + stdout.String(), c.ProcessState.ExitCode()
 }
 
 // must is run for what must succeed.
