@@ -42,8 +42,8 @@ type DB struct {
 const (
 	writeBusy = 2 * time.Millisecond
 	readBusy  = 10 * time.Second
-	cacheKiB  = 4 << 10 // of the writing connection: claims and rows in order are no faster with four times as much
-	readKiB   = 1 << 10 // of each reading connection
+	cacheKiB  = 4 << 10  // of the writing connection: claims and rows in order are no faster with four times as much
+	readKiB   = 1 << 10  // of each reading connection
 	walPages  = 4000     // 16 MiB: a checkpoint, the only time that a commit waits for the disk, comes this rarely
 	walLimit  = 64 << 20 // bytes that the log file keeps after it was larger
 )
