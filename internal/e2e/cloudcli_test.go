@@ -82,7 +82,7 @@ func (c *cloud) slowReads(t *testing.T) {
 	c.filterReads(t, func(body io.ReadCloser) io.ReadCloser { return &slowBody{ReadCloser: body} })
 }
 
-// filterReads puts a proxy in front of S3 whose answers come through a filter.
+// filterReads puts a proxy in front of S3 from which the bytes of objects come through a filter.
 func (c *cloud) filterReads(t *testing.T, filter func(io.ReadCloser) io.ReadCloser) {
 	t.Helper()
 	target, err := url.Parse(c.direct.s3)
@@ -96,7 +96,9 @@ func (c *cloud) filterReads(t *testing.T, filter func(io.ReadCloser) io.ReadClos
 		},
 		FlushInterval: -1,
 		ModifyResponse: func(r *http.Response) error {
-			r.Body = filter(r.Body)
+			if r.Request.URL.Query().Get("x-id") == "GetObject" {
+				r.Body = filter(r.Body)
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,8 +18,9 @@ import (
 const orchestratorLimit = 30 * time.Second
 
 // TestRollingUpdate is the update of a fleet under load, as an orchestrator does it: for each worker of the old version one of the
-// new is started, and when it works the old one gets SIGTERM in the middle of a chunk; then the watcher. No attempt is held against
-// an object, nothing is lost and nothing counted twice, and every process says how long its drain took.
+// new is started, and when it works the old one gets SIGTERM in the middle of a chunk; then the watcher. Before that a worker is
+// stopped that waits for the first byte of its objects, so that all it has is an attempt. None is held against an object, nothing is
+// lost and nothing counted twice, and every worker says how long its drain took.
 func TestRollingUpdate(t *testing.T) {
 	t.Parallel()
 	c := newShortCount("tsv")
@@ -29,9 +31,12 @@ func TestRollingUpdate(t *testing.T) {
 	for i := range 24 {
 		s.put(fmt.Sprintf("logs/tsv/%02d.log", i), codings()[0].encode(t, c.object(random, 40_000, true)))
 	}
+	t.Cleanup(tap.open)
 	r := rollout{site: s, next: otherVersion(t), before: s.prepare}
 	s.start("--cutoff", generatedCutoff.Format(time.RFC3339))
 	watcher := s.daemon("watch")
+	r.stopEmptyHanded()
+	tap.drip()
 	for range 3 {
 		r.old = append(r.old, s.daemon("work", "--log-level", "debug"))
 	}
@@ -79,6 +84,28 @@ type rollout struct {
 func (r *rollout) updated(cmd *exec.Cmd) {
 	r.before(cmd)
 	cmd.Path = r.next
+}
+
+// stopEmptyHanded starts a worker and stops it before it has read a line: its reads are cut off when the drain is nearly over, long
+// before their time would be. What it gives back must look as if nobody had had it.
+func (r *rollout) stopEmptyHanded() {
+	r.t.Helper()
+	r.prepare = func(cmd *exec.Cmd) {
+		r.before(cmd)
+		cmd.Env = append(cmd.Env, "REPRISE_WORKER_CHUNK_TIME=20s", "REPRISE_WORKER_DRAIN=2s")
+	}
+	worker := r.daemon("work", "--log-level", "debug")
+	r.prepare = r.before
+	r.replace(worker)
+	said := worker.said()
+	if len(said) == 0 {
+		r.t.Error("it says nothing of its messages")
+	}
+	for _, m := range said {
+		if m.Verdict != "released" || m.Read != 0 {
+			r.t.Errorf("%s of %s after %d lines", m.Verdict, m.Object, m.Read)
+		}
+	}
 }
 
 // replace stops a worker that has an object in work, and looks at what it leaves.
@@ -154,27 +181,36 @@ func otherVersion(t *testing.T) string {
 	return binary
 }
 
-// tap is what bytes come through: slowly until it is opened, so that what is done meanwhile is done under load, however fast the
-// program is and however slow the machine.
-type tap struct{ opened chan struct{} }
+// tap is what bytes come through: none at first, then slowly, so that what is done meanwhile is done under load, however fast the
+// program is and however slow the machine; when it is opened, as they come.
+type tap struct {
+	dripping, opened chan struct{}
+	once             sync.Once
+}
 
-func newTap() *tap { return &tap{make(chan struct{})} }
+func newTap() *tap { return &tap{dripping: make(chan struct{}), opened: make(chan struct{})} }
 
-func (t *tap) open() { close(t.opened) }
+func (t *tap) drip() { close(t.dripping) }
 
-func (t *tap) filter(body io.ReadCloser) io.ReadCloser { return &tapped{body, t.opened} }
+func (t *tap) open() { t.once.Do(func() { close(t.opened) }) }
+
+func (t *tap) filter(body io.ReadCloser) io.ReadCloser { return &tapped{body, t} }
 
 type tapped struct {
 	io.ReadCloser
-	opened chan struct{}
+	*tap
 }
 
 func (b *tapped) Read(p []byte) (int, error) {
 	const piece = 16 << 10
 	select {
 	case <-b.opened:
-	case <-time.After(500 * time.Millisecond):
-		p = p[:min(len(p), piece)]
+	case <-b.dripping:
+		select {
+		case <-b.opened:
+		case <-time.After(500 * time.Millisecond):
+			p = p[:min(len(p), piece)]
+		}
 	}
 	return b.ReadCloser.Read(p)
 }
