@@ -40,3 +40,32 @@ watcher: {interval: 1h}
 		t.Error(err)
 	}
 }
+
+// TestRunEndsUnanswered: a run that has nothing to do ends, though a part of the backend has not answered the pages that tell
+// whether the process is ready.
+func TestRunEndsUnanswered(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root := filepath.Join(dir, "archive")
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("logs", filepath.Join(root, "logs")); err != nil { // cannot be listed, by whomever
+		t.Fatal(err)
+	}
+	c := load(t, `
+backend: local
+local: {archive: `+root+`, dir: `+filepath.Join(dir, "state")+`}
+telemetry: {listen: "127.0.0.1:0"}
+`+protocols)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	a, err := app.Open(ctx, c, "test", zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	if err := a.Run(ctx, true); err != nil || ctx.Err() != nil {
+		t.Errorf("%v; it has ended by itself: %t", err, ctx.Err() == nil)
+	}
+}

@@ -125,7 +125,9 @@ func (a *App) serve(ctx context.Context, roles []Role, run func(context.Context)
 	if w.health != nil {
 		undo := context.AfterFunc(ctx, w.health.Drain)
 		defer undo()
-		a.ask(ctx, &group, a.questions(roles))
+		asking, enough := context.WithCancel(ctx) // the roles may end before each question is answered
+		defer enough()
+		a.ask(asking, &group, a.questions(roles))
 	}
 	return run(ctx)
 }
