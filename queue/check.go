@@ -12,6 +12,13 @@ var ErrInvalid = errors.New("invalid call")
 
 // Drivers call the checks before anything else, so that a program that works with one driver works with the others.
 
+// ValidTrace tells whether a message may be sent with this trace. Drivers leave out what is none, since a message that was
+// received is sent on with the trace that it came with.
+func ValidTrace(trace string) bool {
+	bad := func(r rune) bool { return r <= ' ' || r > '~' }
+	return len(trace) <= MaxTrace && strings.IndexFunc(trace, bad) < 0
+}
+
 // CheckSend returns ErrInvalid when the batch or one of its messages breaks a limit.
 func CheckSend(messages []Outgoing) error {
 	if err := checkBatch(len(messages)); err != nil {
@@ -25,7 +32,7 @@ func CheckSend(messages []Outgoing) error {
 			return fmt.Errorf("%w: the body of message %d has a character at byte %d that queues do not take: "+
 				"no UTF-8, or none of #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF", ErrInvalid, i, at)
 		}
-		if bad := func(r rune) bool { return r <= ' ' || r > '~' }; len(m.Trace) > MaxTrace || strings.IndexFunc(m.Trace, bad) >= 0 {
+		if !ValidTrace(m.Trace) {
 			return fmt.Errorf("%w: the trace of message %d is longer than %d characters, or not printable ASCII", ErrInvalid, i, MaxTrace)
 		}
 		if m.Delay < 0 || m.Delay > MaxDelay {

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/seed-56345083/reprise/internal/realservers"
 	"github.com/seed-56345083/reprise/queue"
@@ -161,5 +163,25 @@ func TestTaskComesBack(t *testing.T) {
 	}
 	if got, err := queue.DecodeTask(messages[0].Body); err != nil || got != task {
 		t.Errorf("got %+v, %v, want %+v", got, err, task)
+	}
+}
+
+// TestForeignTrace: a message that somebody else has sent with what is no trace can be sent on, and so can those with it.
+func TestForeignTrace(t *testing.T) {
+	t.Parallel()
+	ctx, client := context.Background(), clientOf(t, realservers.SQS(t))
+	work, dead := pair(t, client, 10)
+	a, err := dead.Attributes(ctx)
+	check(t, err)
+	for _, trace := range []string{"two words", strings.Repeat("x", queue.MaxTrace+1), "00-1-2-01"} {
+		_, err := client.SendMessage(ctx, &sqs.SendMessageInput{
+			QueueUrl: &a.URL, MessageBody: aws.String(trace),
+			MessageAttributes: map[string]types.MessageAttributeValue{"traceparent": {DataType: aws.String("String"), StringValue: &trace}},
+		})
+		check(t, err)
+	}
+	moved, _, err := queue.Move(ctx, dead, work, time.Minute, 0, func(queue.Message) (queue.Fate, error) { return queue.Send, nil })
+	if moved != 3 || err != nil {
+		t.Errorf("%d of 3 were moved, %v", moved, err)
 	}
 }

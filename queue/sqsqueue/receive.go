@@ -60,13 +60,17 @@ func received(m *types.Message) (queue.Message, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return queue.Message{}, fmt.Errorf("reading the attributes of message %s: %w", aws.ToString(m.MessageId), err)
 	}
+	trace := aws.ToString(m.MessageAttributes[traceAttribute].StringValue)
+	if !queue.ValidTrace(trace) { // anybody may have sent the message
+		trace = ""
+	}
 	return queue.Message{
 		ID:       aws.ToString(m.MessageId),
 		Body:     []byte(aws.ToString(m.Body)),
 		Receipt:  aws.ToString(m.ReceiptHandle),
 		Receives: max(1, receives),
 		Sent:     time.UnixMilli(sent),
-		Trace:    aws.ToString(m.MessageAttributes[traceAttribute].StringValue),
+		Trace:    trace,
 	}, nil
 }
 
