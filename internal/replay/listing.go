@@ -275,7 +275,11 @@ func (p *page) enqueue(ctx context.Context, r ledger.Replay) error {
 	if p.lender == nil || len(p.cursors) == 0 {
 		return p.put(ctx, r, p.cursors)
 	}
+	keep := p.d.keepLease(ctx, r.ID) // what is sealed may be some gigabytes
 	for objects := range slices.Chunk(p.cursors, lendAtOnce) {
+		if err := keep(); err != nil {
+			return err
+		}
 		if err := p.lender.fill(ctx, objects, p.again || r.Listing.Passes > 0); err != nil {
 			return err
 		}

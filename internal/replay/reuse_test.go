@@ -618,6 +618,37 @@ func TestReuseSecondListing(t *testing.T) {
 	l.wantRows("dns", 0, map[string]int{"a": 1, "b": 1, "c": 1})
 }
 
+// TestReuseKeepsLease: a page that takes over much is one process's as long as that lasts.
+func TestReuseKeepsLease(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for i := range 150 { // of one page, which is written down in three pieces
+		s.put(fmt.Sprintf("logs/dns/%d", i), "a")
+	}
+	first := s.start(s.operator(nil), params("dns"))
+	s.free("dns")
+	r, err := s.operator(nil).Start(context.Background(), reusing(first.ID, "dns"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inserted, renewed int
+	d := s.driver("lister", &tap{hook: func(now call) error {
+		switch {
+		case now.name == "Insert" && !now.after:
+			inserted++
+		case now.name == "AcquireLease" && !now.after && inserted > 0:
+			renewed++
+		}
+		return nil
+	}}, noLease)
+	if err := d.Continue(context.Background(), r.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if inserted != 3 || renewed < 2 {
+		t.Errorf("the lease was renewed %d times between %d pieces", renewed, inserted)
+	}
+}
+
 // TestReuseCut cuts a listing that takes over off at each of its calls, in four ways. The archive changes
 // meanwhile, so that the next attempt decides otherwise about some objects: whatever was decided, what is to be read has a
 // message, and what was taken over is what the earlier replay had.
