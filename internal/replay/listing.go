@@ -81,10 +81,14 @@ func (d *Driver) list(ctx context.Context, id string, turn time.Duration, progre
 		return false, err
 	}
 	defer d.release(ctx, r.ID)
+	var leased time.Time
 	for toList(r) {
+		now := time.Now()
 		if err := d.lease(ctx, r.ID); err != nil {
 			return false, err
 		}
+		p.again = p.again || time.Since(leased) >= d.o.Lease // somebody else may have had it in between
+		leased = now
 		if r.State == ledger.Starting && r.Listing.After == "" {
 			why, err := d.drained(ctx, r)
 			if err != nil {

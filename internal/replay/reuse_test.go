@@ -649,6 +649,52 @@ func TestReuseKeepsLease(t *testing.T) {
 	}
 }
 
+// TestReuseOvertaken: whoever had the lease in between and died has written an object of the next page down to be read, as it
+// had changed at the time. It is as it was again, and is read all the same: its cursor stays, so it has a message.
+func TestReuseOvertaken(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		s.put("logs/dns/"+name, "x")
+	}
+	first, _ := s.replayedWith(params("dns"))
+	r, err := s.operator(nil).Start(context.Background(), reusing(first.ID, "dns"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overtake := func() {
+		original := s.away("logs/dns/c")
+		s.put("logs/dns/c", "changed")
+		dies := &tap{hook: func(now call) error {
+			if now.name == "MergeTags" || now.name == "Send" {
+				return errCut
+			}
+			return nil
+		}}
+		if err := s.driver("other", dies, noLease).Continue(context.Background(), r.ID, nil); !errors.Is(err, errCut) {
+			t.Errorf("the other one: %v", err)
+		}
+		s.restore("logs/dns/c", original)
+	}
+	pages := 0
+	d := s.driver("lister", &tap{hook: func(now call) error {
+		if now.name == "Write" && now.after {
+			if pages++; pages == 1 {
+				overtake()
+			}
+		}
+		return nil
+	}}, noLease)
+	replay.PageSize(d, 2)
+	if err := d.Continue(context.Background(), r.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, "overtaken", keys(tasks(t, s.work)), "logs/dns/c")
+	if c, n := s.cursor(r.ID, "logs/dns/c"), s.replay(r.ID).Listing.Reused; c.State != ledger.Pending || n != 3 {
+		t.Errorf("%+v, %d were taken over", c, n)
+	}
+}
+
 // TestReuseCut cuts a listing that takes over off at each of its calls, in four ways. The archive changes
 // meanwhile, so that the next attempt decides otherwise about some objects: whatever was decided, what is to be read has a
 // message, and what was taken over is what the earlier replay had.
