@@ -149,10 +149,10 @@ func stopWorker(o *exec.Cmd) error {
 
 // scaleObjects has the same lines in more and more objects.
 func scaleObjects(ctx context.Context, s settings) error {
-	fmt.Printf("\n%d MB of made-up lines, gzip; medians of %d, two slots\n", s.scale, s.runs)
+	fmt.Printf("\n%d MB of made-up lines, gzip; medians of %d, two slots a processor, as is the default\n", s.scale, s.runs)
 	printHead("objects")
 	for _, n := range []int{10, 100, 1000, 10_000} {
-		if err := scaleOne(ctx, s, n, by, strconv.Itoa(n)); err != nil {
+		if err := scaleOne(ctx, s, n, 2*runtime.NumCPU(), by, strconv.Itoa(n)); err != nil {
 			return err
 		}
 	}
@@ -164,14 +164,14 @@ func scaleRows(ctx context.Context, s settings) error {
 	fmt.Printf("\n%d MB of made-up lines in 10 objects, gzip; medians of %d, two slots\n", s.scale, s.runs)
 	printHead("rows")
 	for _, n := range cardinalities {
-		if err := scaleOne(ctx, s, 10, keyName(n), strconv.Itoa(n)); err != nil {
+		if err := scaleOne(ctx, s, 10, 2, keyName(n), strconv.Itoa(n)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func scaleOne(ctx context.Context, s settings, objects int, by, name string) error {
+func scaleOne(ctx context.Context, s settings, objects, slots int, by, name string) error {
 	archive, err := scaleCorpus(s, objects)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func scaleOne(ctx context.Context, s settings, objects int, by, name string) err
 		return err
 	}
 	all, err := s.times(func() (took cost, err error) {
-		r, err := newSite(s, archive, []string{"made"}, 2, by)
+		r, err := newSite(s, archive, []string{"made"}, slots, by)
 		if err != nil {
 			return took, err
 		}
