@@ -36,13 +36,15 @@ func (p *Partial) Len() int {
 	return n
 }
 
-// Size is about how many bytes of memory the partial holds. It costs little enough to be asked every few lines.
+// Size is about how many bytes of memory the partial holds, with those that sorting its rows will take before it is
+// written. It costs little enough to be asked every few lines.
 func (p *Partial) Size() int {
-	n := cap(p.raw) + cap(p.key) + 16*cap(p.order)
+	n, sorted := cap(p.raw)+cap(p.key), cap(p.order)
 	for _, t := range p.tables {
 		n += t.size()
+		sorted = max(sorted, t.len())
 	}
-	return n
+	return n + 16*sorted
 }
 
 // KeptBytes is the most memory in bytes that an empty partial holds: what a Reset may keep. A bound on Size must be
