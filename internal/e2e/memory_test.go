@@ -20,6 +20,7 @@ import (
 // The tests of memory use the default configuration's, of which this is what matters: memory: 64MiB.
 const (
 	memoryLimit  = 200 << 20 // of a process
+	printLimit   = 260 << 20 // of one that prints manyRows, all of which it holds to sort them
 	largeSize    = 1 << 30   // of an object, uncompressed
 	manyRows     = 1_000_000 // of a statistic, in one object
 	smallObjects = 100_000
@@ -76,13 +77,13 @@ func highWater(file string) int64 {
 	return 0 // ended, and nobody has waited for it yet
 }
 
-// check holds the peak of a process that has ended against the limit.
-func (m *memory) check(t *testing.T, what string) {
+// check holds the peak of a process that has ended against a limit.
+func (m *memory) check(t *testing.T, what string, limit int64) {
 	t.Helper()
 	<-m.ended
 	t.Logf("%s: at most %d MB", what, m.peak>>20)
-	if m.peak == 0 || m.peak > memoryLimit {
-		t.Errorf("%s took %d MB, want at most %d", what, m.peak>>20, memoryLimit>>20)
+	if m.peak == 0 || m.peak > limit {
+		t.Errorf("%s took %d MB, want at most %d", what, m.peak>>20, limit>>20)
 	}
 }
 
@@ -99,8 +100,8 @@ func (s *site) finishMeasured(what string) certificate {
 	s.t.Logf("%s: %v", what, time.Since(began).Round(time.Millisecond))
 	worker.stop(terminate)
 	watcher.stop(terminate)
-	workers.check(s.t, "the worker of "+what)
-	watchers.check(s.t, "the watcher of "+what)
+	workers.check(s.t, "the worker of "+what, memoryLimit)
+	watchers.check(s.t, "the watcher of "+what, memoryLimit)
 	return c
 }
 
@@ -213,7 +214,7 @@ func TestMemoryManyRows(t *testing.T) {
 	if code := printer.wait(); code != done {
 		t.Fatalf("stats: exit code %d\n%s", code, printer.err.String())
 	}
-	printing.check(t, "printing many rows")
+	printing.check(t, "printing many rows", printLimit)
 	rows := csv.NewReader(&out)
 	if header, err := rows.Read(); err != nil || strings.Join(header, ",") != "name,lines,n_sum" {
 		t.Errorf("the header is %q, %v", header, err)
@@ -257,7 +258,7 @@ func TestMemoryListing(t *testing.T) {
 		t.Fatalf("start: exit code %d\n%s", code, starter.err.String())
 	}
 	t.Logf("start of %d objects: %v", smallObjects, time.Since(began).Round(time.Millisecond))
-	starting.check(t, "start")
+	starting.check(t, "start", memoryLimit)
 	if st := s.status(); st.State != "RUNNING" || !st.Objects.ListedAll || st.Objects.Listed != smallObjects || st.Objects.Pending != smallObjects ||
 		st.Queue.Visible != smallObjects {
 		t.Errorf("%+v", st)
