@@ -58,7 +58,7 @@ func Prepare(c aws.Config) aws.Config {
 			o.MaxAttempts, o.MaxBackoff, o.Retryables = attempts, maxPause, retryables()
 		})
 	}
-	c.APIOptions = append(c.APIOptions[:len(c.APIOptions):len(c.APIOptions)], addAttemptTimeout)
+	c.APIOptions = append(c.APIOptions[:len(c.APIOptions):len(c.APIOptions)], addAttemptTimeout, addPlainBody)
 	return c
 }
 
