@@ -1,7 +1,8 @@
 // Command bench measures the whole program, and DuckDB beside it, on the same files with the same query.
 //
 //	bench            one core and two, gzip and plain files, in turn; prints a table
-//	bench scaling    one slot and two; 1, 2 and 4 worker processes; 10 to 10,000 objects; 10 to 1,000,000 rows; reprise alone
+//	bench scaling    one slot and two; 1, 2 and 4 worker processes; 10 to 10,000 objects; 10 to 1,000,000 rows; reprise alone;
+//	                 slots, workers, objects or rows after it are these parts alone
 //	bench corpus     only makes the files
 //
 // It wants Linux (taskset), bin/reprise, and for DuckDB Node.js with npm. Nothing is written outside bin/bench and
@@ -84,7 +85,7 @@ func run(ctx context.Context, args []string) error {
 	case "":
 		return compare(ctx, s)
 	case "scaling":
-		return scaling(ctx, s)
+		return scaling(ctx, s, args[1:])
 	case "corpus":
 		return makeCorpus(ctx, s)
 	default:

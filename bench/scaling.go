@@ -9,16 +9,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
 
-// scaling measures how the time changes with worker processes, objects and rows, each with the others held.
-func scaling(ctx context.Context, s settings) error {
-	for _, part := range []func(context.Context, settings) error{scaleSlots, scaleWorkers, scaleObjects, scaleRows} {
-		if err := part(ctx, s); err != nil {
+// series are the parts of scaling.
+var series = []struct {
+	name string
+	run  func(context.Context, settings) error
+}{{"slots", scaleSlots}, {"workers", scaleWorkers}, {"objects", scaleObjects}, {"rows", scaleRows}}
+
+// scaling measures how the time changes with slots, worker processes, objects and rows, each with the others held; only
+// those that are named, or all.
+func scaling(ctx context.Context, s settings, names []string) error {
+	for _, part := range series {
+		if len(names) > 0 && !slices.Contains(names, part.name) {
+			continue
+		}
+		if err := part.run(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -149,49 +160,70 @@ func stopWorker(o *exec.Cmd) error {
 
 // scaleObjects has the same lines in more and more objects.
 func scaleObjects(ctx context.Context, s settings) error {
-	fmt.Printf("\n%d MB of made-up lines, gzip; medians of %d, two slots a processor, as is the default\n", s.scale, s.runs)
-	printHead("objects")
+	fmt.Printf("\n%d MB of made-up lines, gzip; medians of %d, in turn, two slots a processor, as is the default\n", s.scale, s.runs)
+	var all []scale
 	for _, n := range []int{10, 100, 1000, 10_000} {
-		if err := scaleOne(ctx, s, n, 2*runtime.NumCPU(), by, strconv.Itoa(n)); err != nil {
-			return err
-		}
+		all = append(all, scale{name: strconv.Itoa(n), objects: n, slots: 2 * runtime.NumCPU(), by: by})
 	}
-	return nil
+	return inTurn(ctx, s, "objects", all)
 }
 
 // scaleRows has the same objects counted by fields of more and more values.
 func scaleRows(ctx context.Context, s settings) error {
-	fmt.Printf("\n%d MB of made-up lines in 10 objects, gzip; medians of %d, two slots\n", s.scale, s.runs)
-	printHead("rows")
+	fmt.Printf("\n%d MB of made-up lines in 10 objects, gzip; medians of %d, in turn, two slots\n", s.scale, s.runs)
+	var all []scale
 	for _, n := range cardinalities {
-		if err := scaleOne(ctx, s, 10, 2, keyName(n), strconv.Itoa(n)); err != nil {
+		all = append(all, scale{name: strconv.Itoa(n), objects: 10, slots: 2, by: keyName(n)})
+	}
+	return inTurn(ctx, s, "rows", all)
+}
+
+// scale is one size of a series.
+type scale struct {
+	name    string
+	archive string
+	objects int
+	slots   int
+	by      string
+}
+
+// inTurn runs all sizes of a series one after the other, and that several times: a machine that becomes slower meanwhile is
+// slower for all of them.
+func inTurn(ctx context.Context, s settings, what string, all []scale) error {
+	for i := range all {
+		archive, err := scaleCorpus(s, all[i].objects)
+		if err != nil {
 			return err
 		}
+		all[i].archive = archive
+	}
+	costs := make([][]cost, len(all))
+	for range s.runs {
+		for i, one := range all {
+			if err := warm(one.archive); err != nil {
+				return err
+			}
+			took, err := scaleOne(ctx, s, one)
+			if err != nil {
+				return err
+			}
+			costs[i] = append(costs[i], took)
+		}
+	}
+	printHead(what)
+	for i, one := range all {
+		printCosts(one.name, costs[i])
 	}
 	return nil
 }
 
-func scaleOne(ctx context.Context, s settings, objects, slots int, by, name string) error {
-	archive, err := scaleCorpus(s, objects)
+func scaleOne(ctx context.Context, s settings, one scale) (took cost, err error) {
+	r, err := newSite(s, one.archive, []string{"made"}, one.slots, one.by)
 	if err != nil {
-		return err
+		return took, err
 	}
-	if err := warm(archive); err != nil {
-		return err
-	}
-	all, err := s.times(func() (took cost, err error) {
-		r, err := newSite(s, archive, []string{"made"}, slots, by)
-		if err != nil {
-			return took, err
-		}
-		defer func() { err = errors.Join(err, r.remove()) }()
-		return r.replay(ctx, allCPUs(), "")
-	})
-	if err != nil {
-		return err
-	}
-	printCosts(name, all)
-	return nil
+	defer func() { err = errors.Join(err, r.remove()) }()
+	return r.replay(ctx, allCPUs(), "")
 }
 
 // cardinalities are how many values the key fields of a made-up line have.
