@@ -16,20 +16,27 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// series are the parts of scaling.
-var series = []struct {
+// part is one part of scaling.
+type part struct {
 	name string
 	run  func(context.Context, settings) error
-}{{"slots", scaleSlots}, {"workers", scaleWorkers}, {"objects", scaleObjects}, {"rows", scaleRows}}
+}
+
+var series = []part{{"slots", scaleSlots}, {"workers", scaleWorkers}, {"objects", scaleObjects}, {"rows", scaleRows}}
 
 // scaling measures how the time changes with slots, worker processes, objects and rows, each with the others held; only
 // those that are named, or all.
 func scaling(ctx context.Context, s settings, names []string) error {
-	for _, part := range series {
-		if len(names) > 0 && !slices.Contains(names, part.name) {
+	for _, name := range names {
+		if !slices.ContainsFunc(series, func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("%q is no part of scaling: slots, workers, objects or rows", name)
+		}
+	}
+	for _, p := range series {
+		if len(names) > 0 && !slices.Contains(names, p.name) {
 			continue
 		}
-		if err := part.run(ctx, s); err != nil {
+		if err := p.run(ctx, s); err != nil {
 			return err
 		}
 	}
