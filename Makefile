@@ -29,7 +29,7 @@ build: ## build bin/reprise, static
 # The time that the image bears: that of the commit, so that another day's build is the same.
 .PHONY: image
 image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-image: ## build bin/image: static binaries, SBOMs and an OCI image, for amd64 and arm64; CONFIG=reprise.yaml goes into it
+image: ## build bin/image: static binaries, packages for systemd, SBOMs and an OCI image, for amd64 and arm64; CONFIG=reprise.yaml goes into it
 	$(GO) run ./deploy/image -o $(BIN)/image -version '$(VERSION)' -revision '$(shell git rev-parse HEAD 2>/dev/null)' -config '$(CONFIG)'
 
 .PHONY: test

@@ -103,31 +103,38 @@ func (i *image) add(arch string, binary []byte) error {
 
 // layer is a layer of one file, and the digest of what it unpacks to.
 func (i *image) layer(name string, mode int64, content []byte) (packed []byte, plain digest.Digest, err error) {
-	var unpacked, out bytes.Buffer
+	var unpacked bytes.Buffer
 	t := tar.NewWriter(&unpacked)
-	if err := i.entry(t, name, mode, content); err != nil {
+	if err := addFile(t, name, mode, content, i.created); err != nil {
 		return nil, "", err
 	}
 	if err := t.Close(); err != nil {
 		return nil, "", err
 	}
-	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression) // its header has no time and no name
-	if err != nil {
-		return nil, "", err
-	}
-	if _, err := z.Write(unpacked.Bytes()); err != nil {
-		return nil, "", err
-	}
-	if err := z.Close(); err != nil {
-		return nil, "", err
-	}
-	return out.Bytes(), digest.FromBytes(unpacked.Bytes()), nil
+	packed, err = pack(unpacked.Bytes())
+	return packed, digest.FromBytes(unpacked.Bytes()), err
 }
 
-// entry writes a file that belongs to root, with nothing in its header that another machine or day would change.
-func (i *image) entry(t *tar.Writer, name string, mode int64, content []byte) error {
+// pack is gzip, whose header has no time and no name here.
+func pack(content []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(content); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// addFile writes a file that belongs to root, with nothing in its header that another machine or day would change.
+func addFile(t *tar.Writer, name string, mode int64, content []byte, created time.Time) error {
 	header := &tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(content)), ModTime: i.created, Format: tar.FormatUSTAR,
+		Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(content)), ModTime: created, Format: tar.FormatUSTAR,
 	}
 	if err := t.WriteHeader(header); err != nil {
 		return err
@@ -176,9 +183,12 @@ func (i *image) archive() ([]byte, error) {
 		files[v1.ImageBlobsDir+"/"+d.Algorithm().String()+"/"+d.Encoded()] = content
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := i.entry(t, name, 0o644, files[name]); err != nil {
+		if err := addFile(t, name, 0o644, files[name], i.created); err != nil {
 			return nil, err
 		}
 	}
-	return out.Bytes(), t.Close()
+	if err := t.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }

@@ -44,6 +44,14 @@ func untar(t *testing.T, r io.Reader) map[string]entry {
 	}
 }
 
+// checkEnd: a tar archive ends with two blocks of zeros, whose lack some programs take for a file that was cut off.
+func checkEnd(t *testing.T, archive []byte) {
+	t.Helper()
+	if !bytes.HasSuffix(archive, make([]byte, 1024)) {
+		t.Error("the archive has no end")
+	}
+}
+
 // descriptor is what names a blob.
 type descriptor struct {
 	MediaType, Digest string
@@ -78,6 +86,7 @@ func parse[T any](t *testing.T, text []byte) (v T) {
 // the binary and the configuration, and nothing else.
 func checkImage(t *testing.T, b built) {
 	t.Helper()
+	checkEnd(t, b.files["reprise.oci.tar"])
 	files := pile(untar(t, bytes.NewReader(b.files["reprise.oci.tar"])))
 	if got := files["oci-layout"].content; got != `{"imageLayoutVersion":"1.0.0"}` {
 		t.Errorf("oci-layout is %s", got)
@@ -135,6 +144,7 @@ func checkImage(t *testing.T, b built) {
 		if got := "sha256:" + hexSum(plain); got != config.RootFS.DiffIDs[i] {
 			t.Errorf("layer %d is %s, the configuration says %s", i, got, config.RootFS.DiffIDs[i])
 		}
+		checkEnd(t, plain)
 		if got := untar(t, bytes.NewReader(plain)); !reflect.DeepEqual(got, want[i]) {
 			t.Errorf("layer %d has other files than it should", i)
 		}

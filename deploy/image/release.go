@@ -67,7 +67,14 @@ func (r *release) make(ctx context.Context) ([]file, error) {
 		if err := img.add(arch, binary); err != nil {
 			return files, fmt.Errorf("packing %s: %w", name, err)
 		}
+		machine, err := r.packed(binary)
+		if err != nil {
+			return files, fmt.Errorf("packing %s with its unit: %w", name, err)
+		}
 		if err := write(name, binary, 0o755); err != nil {
+			return files, err
+		}
+		if err := write(name+".tar.gz", machine, 0o644); err != nil {
 			return files, err
 		}
 		if err := write(name+".cdx.json", bill, 0o644); err != nil {

@@ -32,7 +32,7 @@ func TestRelease(t *testing.T) {
 	t.Parallel()
 	first, second := build(t), build(t)
 	binary := "reprise-linux-" + runtime.GOARCH
-	want := []string{"SHA256SUMS", binary, binary + ".cdx.json", "reprise.oci.tar"}
+	want := []string{"SHA256SUMS", binary, binary + ".cdx.json", binary + ".tar.gz", "reprise.oci.tar"}
 	if got := slices.Sorted(maps.Keys(first.files)); !slices.Equal(got, want) {
 		t.Fatalf("the files are %q, want %q", got, want)
 	}
@@ -45,6 +45,7 @@ func TestRelease(t *testing.T) {
 	checkBinary(t, first)
 	checkBill(t, first)
 	checkImage(t, first)
+	checkPackage(t, first)
 }
 
 // build builds a release in a folder of its own.
