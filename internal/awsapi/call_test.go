@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -109,22 +110,6 @@ func TestCallRefused(t *testing.T) {
 	if awsapi.ErrorCode(err) != "AccessDeniedException" || awsapi.StatusCode(err) != http.StatusBadRequest || awsapi.Throttled(err) || awsapi.Unclear(err) || reached.Load() != 1 {
 		t.Errorf("%v after %d requests", err, reached.Load())
 	}
-	slow, _ := queues(t, func(w http.ResponseWriter, _ *http.Request, _ int64) {
-		refuse(w, http.StatusBadRequest, "ProvisionedThroughputExceededException")
-	})
-	if _, err := awsapi.CallFor(context.Background(), 3*time.Second, slow); !awsapi.Throttled(err) || awsapi.Unclear(err) {
-		t.Errorf("throttled to the end: %v", err)
-	}
-	late, _ := queues(t, func(w http.ResponseWriter, r *http.Request, n int64) {
-		if n == 1 {
-			refuse(w, http.StatusBadRequest, "ThrottlingException")
-			return
-		}
-		hang(r)
-	})
-	if _, err := awsapi.CallFor(context.Background(), 4*time.Second, late); awsapi.ErrorCode(err) != "ThrottlingException" {
-		t.Errorf("throttled, then cut short by the deadline: %v", err)
-	}
 	mixed, _ := queues(t, func(w http.ResponseWriter, _ *http.Request, n int64) {
 		if n == 1 {
 			refuse(w, http.StatusInternalServerError, "InternalFailure")
@@ -136,6 +121,55 @@ func TestCallRefused(t *testing.T) {
 		t.Errorf("refused after an error of the server: %v, unclear %v", err, awsapi.Unclear(err))
 	}
 }
+
+// TestCallThrottled runs in virtual time: no attempt takes any, so that the deadline never comes in the middle of one unless
+// that is wanted.
+func TestCallThrottled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := virtual(func(*http.Request, int) string { return "ProvisionedThroughputExceededException" })
+		began := time.Now()
+		if _, err := awsapi.CallFor(t.Context(), time.Minute, slow); !awsapi.Throttled(err) || awsapi.Unclear(err) {
+			t.Errorf("throttled to the end: %v", err)
+		}
+		if took := time.Since(began); took < 50*time.Second || took > time.Minute {
+			t.Errorf("gave up after %s, a minute was allowed", took)
+		}
+		late := virtual(func(r *http.Request, n int) string {
+			if n > 1 {
+				<-r.Context().Done()
+			}
+			return "ThrottlingException"
+		})
+		if _, err := awsapi.CallFor(t.Context(), 4*time.Second, late); awsapi.ErrorCode(err) != "ThrottlingException" || !awsapi.Unclear(err) {
+			t.Errorf("throttled, then cut short by the deadline: %v, unclear %t", err, awsapi.Unclear(err))
+		}
+	})
+}
+
+// virtual returns a call to a service that refuses request n, from 1, with a code. There is no network, so that it takes
+// the time that the test's clock says.
+func virtual(code func(r *http.Request, n int) string) func(context.Context) (string, error) {
+	n := 0
+	c := awsapi.Prepare(aws.Config{
+		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+		HTTPClient: client(func(r *http.Request) (*http.Response, error) {
+			n++
+			w := httptest.NewRecorder()
+			refuse(w, http.StatusBadRequest, code(r, n))
+			return w.Result(), r.Context().Err()
+		}),
+	})
+	q := sqs.NewFromConfig(c)
+	return func(ctx context.Context) (string, error) {
+		_, err := q.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("q")})
+		return "", err
+	}
+}
+
+type client func(*http.Request) (*http.Response, error)
+
+func (c client) Do(r *http.Request) (*http.Response, error) { return c(r) }
 
 // TestBody: the deadline of an attempt is over when its headers are there.
 func TestBody(t *testing.T) {
