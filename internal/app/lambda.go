@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/seed-56345083/reprise/internal/entries"
 	"github.com/seed-56345083/reprise/internal/entries/dynamoentries"
+	"github.com/seed-56345083/reprise/internal/telemetry"
 )
 
 // LambdaVariable is where Lambda says where its runtime is.
@@ -29,8 +31,47 @@ func (a *App) ServeLambda(ctx context.Context) error {
 	if err := a.openProtocols(ctx); err != nil {
 		return err
 	}
-	lambda.StartWithOptions(a.streamEvent, lambda.WithContext(ctx))
+	lambda.StartWithOptions(a.function().invoke, lambda.WithContext(ctx))
 	return errors.New("lambda's runtime has let go of the function")
+}
+
+// function is the live consumer as Lambda calls it, one event after the other.
+type function struct {
+	app    *App
+	emf    *telemetry.EMF
+	behind atomic.Int64 // nanoseconds: how old the youngest record of the event was when it came
+}
+
+// function makes it. It is for one call in a process.
+func (a *App) function() *function {
+	f := &function{app: a}
+	if w := &a.watched; w.emf {
+		w.metrics.Lag(func() time.Duration { return time.Duration(f.behind.Load()) })
+		f.emf = w.metrics.EMF(telemetry.EMFOptions{Stack: a.config.Telemetry.Stack, Roles: names([]Role{RoleLive}), Process: a.name, Log: a.log})
+	}
+	return f
+}
+
+// invoke handles an event and writes its line for CloudWatch before it answers: between two events Lambda lets nothing run, and
+// it may end the process there.
+func (f *function) invoke(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	f.behind.Store(int64(age(event.Records)))
+	defer f.emf.Write()
+	return f.app.streamEvent(ctx, event)
+}
+
+// age is that of the youngest record, 0 where none tells; the stream knows it to the second.
+func age(records []events.DynamoDBEventRecord) time.Duration {
+	var youngest time.Time
+	for _, r := range records {
+		if at := r.Change.ApproximateCreationDateTime.Time; at.After(youngest) {
+			youngest = at
+		}
+	}
+	if youngest.IsZero() {
+		return 0
+	}
+	return max(time.Since(youngest), 0)
 }
 
 // replyTime is kept of an invocation's time for its answer: without one Lambda would hand the whole batch out again.

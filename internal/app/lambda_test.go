@@ -47,7 +47,7 @@ func streamEvent(t *testing.T) (text []byte, list []entries.Entry) {
 // invoke calls the handler as Lambda's runtime does, and returns the records that are to come again.
 func invoke(t *testing.T, a *App, event []byte) (again []string) {
 	t.Helper()
-	out, err := lambda.NewHandler(a.streamEvent).Invoke(t.Context(), event)
+	out, err := lambda.NewHandler(a.function().invoke).Invoke(t.Context(), event)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,11 +30,11 @@ type watched struct {
 	working, watching, following, sweeping, archiving *telemetry.Pulse
 }
 
-// ecsVariable is there in every task of ECS, whose log goes to CloudWatch as a rule.
+// ecsVariable is there in every task of ECS, whose log goes to CloudWatch as a rule; that of a Lambda function always does.
 const ecsVariable = "ECS_CONTAINER_METADATA_URI_V4"
 
 func newWatched(t config.Telemetry, version string) watched {
-	w := watched{emf: t.EMF == config.EMFOn || t.EMF == config.EMFAuto && os.Getenv(ecsVariable) != ""}
+	w := watched{emf: t.EMF == config.EMFOn || t.EMF == config.EMFAuto && (os.Getenv(ecsVariable) != "" || InLambda())}
 	if t.Listen != "" || w.emf {
 		w.metrics, w.health = telemetry.New(version), telemetry.NewHealth()
 	}

@@ -9,7 +9,7 @@ import (
 
 // When metrics are written into the log for CloudWatch.
 const (
-	EMFAuto = "auto" // where the log goes to CloudWatch by itself: in a task of ECS
+	EMFAuto = "auto" // where the log goes to CloudWatch by itself: in a task of ECS and in a Lambda function
 	EMFOn   = "on"
 	EMFOff  = "off"
 )

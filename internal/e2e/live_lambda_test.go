@@ -1,12 +1,14 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +62,9 @@ func TestLambda(t *testing.T) {
 	for i, line := range strings.Split(strings.TrimSuffix(smallLog, "\n"), "\n") {
 		id := fmt.Sprintf("line-%d", i)
 		records = append(records, fmt.Sprintf(`{"eventName":"INSERT","dynamodb":{"SequenceNumber":"10%d","Keys":{"id":{"S":%q}},
-			"NewImage":{"id":{"S":%[2]q},"protocol":{"S":"shop"},"ts":{"S":"2026-03-02T00:00:00Z"},"line":{"S":%[3]q}}}}`, i, id, line))
+			"ApproximateCreationDateTime":%d,
+			"NewImage":{"id":{"S":%[2]q},"protocol":{"S":"shop"},"ts":{"S":"2026-03-02T00:00:00Z"},"line":{"S":%[4]q}}}}`,
+			i, id, time.Now().Add(-time.Hour).Add(-time.Duration(i)*time.Hour).Unix(), line))
 		list = append(list, entries.Entry{ID: id, Protocol: "shop", TS: time.Now(), Line: []byte(line)})
 	}
 	records = append(records, `{"eventName":"INSERT","dynamodb":{"SequenceNumber":"109","Keys":{"id":{"S":"x"}},"NewImage":{"id":{"S":"x"}}}}`)
@@ -96,4 +100,38 @@ func TestLambda(t *testing.T) {
 		t.Errorf("the rows are %q", rows)
 	}
 	function.kill()
+	checkFunctionsLines(t, function.err.String())
+}
+
+// checkFunctionsLines: each event has left a line for CloudWatch, of its youngest record's age, and of what was logged since the
+// line before.
+func checkFunctionsLines(t *testing.T, log string) {
+	t.Helper()
+	lines := 0
+	for text := range strings.Lines(log) {
+		var line struct {
+			Meta struct {
+				CloudWatchMetrics []struct{ Metrics []struct{ Name string } }
+			} `json:"_aws"`
+			Stack           string
+			Roles           []string
+			LiveLag, Errors float64
+		}
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if len(line.Meta.CloudWatchMetrics) == 0 {
+			continue
+		}
+		lines++
+		if got := fmt.Sprint(line.Meta.CloudWatchMetrics[0].Metrics); got != "[{LiveLag} {Errors} {Throttles}]" {
+			t.Errorf("the metrics are %s", got)
+		}
+		if line.Stack != "reprise" || !slices.Equal(line.Roles, []string{"live"}) || line.Errors < 1 || line.LiveLag < 3600 || line.LiveLag > 7200 {
+			t.Errorf("the line is %s", text)
+		}
+	}
+	if lines != 2 {
+		t.Errorf("%d lines for CloudWatch, want one of each event", lines)
+	}
 }

@@ -25,7 +25,7 @@ type EMFOptions struct {
 	Log     *zap.Logger // where the lines go, whatever its level
 }
 
-// EMF writes the few metrics that alarms need into the log, once a minute, in CloudWatch's Embedded Metric Format: CloudWatch Logs
+// EMF writes the few metrics that alarms need into the log, once a minute by Run, in CloudWatch's Embedded Metric Format: CloudWatch Logs
 // makes metrics of such lines by itself. They are lines of the log like any other, with _aws and the metrics beside its keys.
 type EMF struct {
 	m      *Metrics
@@ -74,6 +74,14 @@ func (e *EMF) Run(ctx context.Context) {
 		case <-tick.C:
 			e.write(false)
 		}
+	}
+}
+
+// Write writes a line now, for a process that runs only while it is asked something. It must not be called while Run or another
+// Write goes on.
+func (e *EMF) Write() {
+	if e != nil {
+		e.write(false)
 	}
 }
 

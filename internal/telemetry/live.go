@@ -25,8 +25,7 @@ func (m *Metrics) Live(lag func() time.Duration, shards func() int) *Live {
 	if m == nil {
 		return nil
 	}
-	m.gaugeFunc(lagSeconds, "How far the consumer is behind the stream of the incoming table: the age of the last record read where more wait, or the time since the stream could be read.",
-		func() float64 { return lag().Seconds() })
+	m.Lag(lag)
 	m.gaugeFunc("live_shards", "Shards of the stream that the process reads.", func() float64 { return float64(shards()) })
 	return &Live{
 		entries: m.counter("live_entries_total", "Entries that the stream has brought and that were counted, or left to the sweeps."),
@@ -34,6 +33,15 @@ func (m *Metrics) Live(lag func() time.Duration, shards func() int) *Live {
 		left:    m.counter("live_left_total", "Entries that the stream has brought and that are left to the sweeps."),
 		bad:     m.counter("live_bad_records_total", "Records of the stream that are no entry and were passed over."),
 		swept:   m.counter("live_swept_total", "Entries that a sweep has counted because the stream had not brought them."),
+	}
+}
+
+// Lag makes the one metric of how far a consumer is behind, for those who have no more to tell: Lambda's function. Call it once,
+// and not beside Live.
+func (m *Metrics) Lag(lag func() time.Duration) {
+	if m != nil {
+		m.gaugeFunc(lagSeconds, "How far the consumer is behind the stream of the incoming table: the age of the last record read where more wait, or the time since the stream could be read.",
+			func() float64 { return lag().Seconds() })
 	}
 }
 
