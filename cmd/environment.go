@@ -28,6 +28,9 @@ func (e *environment) load() (config.Config, error) {
 	if err != nil {
 		return c, configError{err}
 	}
+	if speaksTLS(c) {
+		trust()
+	}
 	return c, nil
 }
 

@@ -5,7 +5,10 @@ import (
 	"encoding/pem"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
+
+	"github.com/seed-56345083/reprise/internal/config"
 )
 
 // amazonRoot is Amazon Root CA 3, which AWS's own certificates may end at.
@@ -23,17 +26,24 @@ YyRIHN8wfdVoOw==
 -----END CERTIFICATE-----
 `
 
-// TestRootsInside: where the machine knows no authority, the program trusts its own. What a process takes for the machine's
+// TestRootsInside: where the machine knows no authority, the program trusts its own as soon as it knows that it will speak to AWS. What a process takes for the machine's
 // roots it reads once, so that another process has to try.
 func TestRootsInside(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("SSL_CERT_FILE") != os.DevNull {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRootsInside$", "-test.v")
-		child.Env = append(os.Environ(), "SSL_CERT_FILE="+os.DevNull, "SSL_CERT_DIR="+os.DevNull)
+		child.Env = append(os.Environ(), "SSL_CERT_FILE="+os.DevNull, "SSL_CERT_DIR="+os.DevNull, "REPRISE_BACKEND=aws", "REPRISE_AWS_BUCKET=logs")
 		if out, err := child.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 		return
+	}
+	e := &environment{commands: &commands{Config: filepath.Join(t.TempDir(), "reprise.yaml")}}
+	if err := os.WriteFile(e.commands.Config, []byte(config.Sample()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.load(); err != nil {
+		t.Fatal(err)
 	}
 	block, _ := pem.Decode([]byte(amazonRoot))
 	if block == nil {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/seed-56345083/reprise/internal/logline"
@@ -10,7 +9,7 @@ import (
 
 // validName is what protocols, statistics and measures may be called: names end up in keys of tables and objects,
 // in file names and in headers of CSV.
-var validName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+func validName(s string) bool { return isName(s, 1, 64, "_.-") }
 
 const textName = "%q is no name; use 1 to 64 letters, digits, '_', '.' and '-'"
 
@@ -24,7 +23,7 @@ func (v *validator) protocol(c Config, name string) {
 	p := c.Protocol[name]
 	key := protocolKey(name)
 	before := len(v.errs)
-	v.must(validName.MatchString(name) && strings.Trim(name, ".") != "", key, textName, name)
+	v.must(validName(name) && strings.Trim(name, ".") != "", key, textName, name)
 	if err := p.format().Validate(); err != nil {
 		v.failBelow(key, err)
 	}
@@ -69,10 +68,10 @@ func (v *validator) statistics(key string, p Protocol) {
 	v.must(len(p.Stats) <= stats.MaxStatistics, key, "there are %d; a protocol may have %d at most", len(p.Stats), stats.MaxStatistics)
 	for _, s := range p.Stats {
 		at := join(key, s.Name)
-		v.must(validName.MatchString(s.Name), at, textName, s.Name)
+		v.must(validName(s.Name), at, textName, s.Name)
 		v.must(len(s.Measures) > 0, join(at, "measures"), "there is none; write at least one, such as lines: count")
 		for _, m := range s.Measures {
-			v.must(validName.MatchString(m.Name), join(join(at, "measures"), m.Name), textName, m.Name)
+			v.must(validName(m.Name), join(join(at, "measures"), m.Name), textName, m.Name)
 			v.must(m.Func != "", join(join(at, "measures"), m.Name), "is empty; write what is measured, such as count or sum(field)")
 		}
 	}

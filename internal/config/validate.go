@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -89,25 +88,36 @@ func (v *validator) backend(c Config) {
 }
 
 // The names that the services allow. Standard queues alone: a FIFO queue holds one group's messages back behind another's.
-var (
-	queueName  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
-	tableName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-)
+func isQueue(s string) bool { return isName(s, 1, 80, "_-") }
+func isTable(s string) bool { return isName(s, 3, 255, "_.-") }
+func isBucket(s string) bool {
+	return isName(s, 3, 63, ".-") && s == strings.ToLower(s) && !strings.ContainsAny(s[:1]+s[len(s)-1:], ".-")
+}
+
+// isName reports whether s is made of so many letters of ASCII, digits and marks. A regular expression would be compiled
+// with a copy of its class for each of them, at the start of every command.
+func isName(s string, least, most int, marks string) bool {
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(marks, r) {
+			return false
+		}
+	}
+	return least <= len(s) && len(s) <= most
+}
 
 // aws checks names alone: what they name is for `config check --live`. The region may come from the environment.
 func (v *validator) aws(a AWS) {
-	v.must(queueName.MatchString(a.Queue), "aws.queue", "%q is no name of a standard queue; use 1 to 80 letters, digits, '-' and '_'", a.Queue)
-	v.must(queueName.MatchString(a.DeadLetterQueue), "aws.dead_letter_queue",
+	v.must(isQueue(a.Queue), "aws.queue", "%q is no name of a standard queue; use 1 to 80 letters, digits, '-' and '_'", a.Queue)
+	v.must(isQueue(a.DeadLetterQueue), "aws.dead_letter_queue",
 		"%q is no name of a standard queue; use 1 to 80 letters, digits, '-' and '_'", a.DeadLetterQueue)
 	v.must(a.Queue != a.DeadLetterQueue, "aws.dead_letter_queue", "%q is the work queue too; use two queues", a.DeadLetterQueue)
-	v.must(bucketName.MatchString(a.Bucket), "aws.bucket", "%q is no bucket; name the one that has the archive", a.Bucket)
+	v.must(isBucket(a.Bucket), "aws.bucket", "%q is no bucket; name the one that has the archive", a.Bucket)
 	used := map[string]string{}
 	for _, t := range []struct{ key, name string }{
 		{"aws.tables.meta", a.Tables.Meta}, {"aws.tables.cursors", a.Tables.Cursors},
 		{"aws.tables.stats", a.Tables.Stats}, {"aws.tables.incoming", a.Tables.Incoming},
 	} {
-		v.must(tableName.MatchString(t.name), t.key, "%q is no table; use 3 to 255 letters, digits, '-', '_' and '.'", t.name)
+		v.must(isTable(t.name), t.key, "%q is no table; use 3 to 255 letters, digits, '-', '_' and '.'", t.name)
 		v.must(used[t.name] == "", t.key, "%q is the table of %s too; use a table for each", t.name, used[t.name])
 		used[t.name] = t.key
 	}

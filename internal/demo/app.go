@@ -3,16 +3,19 @@ package demo
 import (
 	"math/rand/v2"
 	"strconv"
+	"sync"
 )
 
-// The vocabulary of the application, by weight.
+// The vocabulary of the application, by weight. The long lists are made when somebody asks for them: most commands make no logs.
 var (
 	appServices = []string{"checkout", "catalog", "identity", "search", "billing", "notify"}
 	appRoutes   = []string{"GET /v1/items", "POST /v1/orders", "GET /v1/me", "POST /v1/login", "GET /v1/search", "PUT /v1/cart", "GET /healthz"}
 	appLevels   = []string{"debug", "info", "warn", "error"}
 	appDraw     = []int32{1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 2, 3, 1, 1, 1, 1}
 	appErrors   = []string{"upstream timed out", `bad "state" token`, "no such item", "lock wait exceeded"}
-	appUsers    = names(1500, "%s-%s-%d", []string{"u", "svc", "guest"}, []string{"eu", "us", "ap"})
+	appUsers    = sync.OnceValue(func() []string {
+		return names(1500, "%s-%s-%d", []string{"u", "svc", "guest"}, []string{"eu", "us", "ap"})
+	})
 )
 
 const levelError = 3
@@ -35,7 +38,7 @@ type appLine struct {
 
 func newAppLine(c *counts) *appLine {
 	return &appLine{
-		counts: c, user: newSkew(len(appUsers), 0.85), service: newSkew(len(appServices), 0.7), latency: newDelays(24000, 1.5),
+		counts: c, user: newSkew(len(appUsers()), 0.85), service: newSkew(len(appServices), 0.7), latency: newDelays(24000, 1.5),
 	}
 }
 
@@ -56,7 +59,7 @@ func (l *appLine) append(b []byte, stamped bool) []byte {
 	b = append(append(b, "level="...), appLevels[l.level]...)
 	b = append(append(b, " service="...), appServices[l.svc]...)
 	b = append(append(b, ` route="`...), appRoutes[l.route]...)
-	b = append(append(b, `" user=`...), appUsers[l.who]...)
+	b = append(append(b, `" user=`...), appUsers()[l.who]...)
 	b = appendSeconds(append(b, " duration="...), l.duration)
 	b = strconv.AppendInt(append(b, " attempt="...), l.attempt, 10)
 	b = appendToken(append(b, " trace="...), l.token, 22)

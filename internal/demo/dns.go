@@ -3,20 +3,23 @@ package demo
 import (
 	"math/rand/v2"
 	"strconv"
+	"sync"
 )
 
-// The vocabulary of DNS, by weight.
+// The vocabulary of DNS, by weight. The long lists are made when somebody asks for them: most commands make no logs.
 var (
 	dnsTypes      = []string{"A", "AAAA", "PTR", "HTTPS", "TXT", "MX", "SRV"}
 	dnsTypeNumber = []int64{1, 28, 12, 65, 16, 15, 33}
 	dnsTypeDraw   = []int32{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 6}
 	dnsCodes      = []string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"}
 	dnsCodeDraw   = []int32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 5, 3}
-	dnsClients    = hosts(1800, "10.20")
-	dnsServers    = hosts(4, "10.0")
-	dnsNames      = names(2400, "%s.%s-%d.example",
-		[]string{"www", "api", "mail", "cdn", "static", "img", "login", "ntp", "update", "telemetry"},
-		[]string{"northwind", "contoso", "umbra", "tailspin", "lakeside", "meridian", "harbor", "quartz", "fern"})
+	dnsClients    = sync.OnceValue(func() []string { return hosts(1800, "10.20") })
+	dnsServers    = sync.OnceValue(func() []string { return hosts(4, "10.0") })
+	dnsNames      = sync.OnceValue(func() []string {
+		return names(2400, "%s.%s-%d.example",
+			[]string{"www", "api", "mail", "cdn", "static", "img", "login", "ntp", "update", "telemetry"},
+			[]string{"northwind", "contoso", "umbra", "tailspin", "lakeside", "meridian", "harbor", "quartz", "fern"})
+	})
 )
 
 const dnsLatencyBounds = "0.001, 0.01, 0.1, 1"
@@ -41,7 +44,7 @@ type dnsLine struct {
 func newDNSLine(c *counts) *dnsLine {
 	return &dnsLine{
 		counts: c, dates: newDates("2006-01-02T"),
-		client: newSkew(len(dnsClients), 0.9), name: newSkew(len(dnsNames), 1.05), latency: newDelays(9000, 1.4),
+		client: newSkew(len(dnsClients()), 0.9), name: newSkew(len(dnsNames()), 1.05), latency: newDelays(9000, 1.4),
 	}
 }
 
@@ -56,7 +59,7 @@ func (l *dnsLine) roll(r *rand.Rand, micros int64) {
 	}
 	l.token = r.Uint64()
 	l.port, l.trans = 1024+r.Int64N(64000), r.Int64N(65536)
-	l.answer, l.extra = r.IntN(len(dnsClients)), r.IntN(3)
+	l.answer, l.extra = r.IntN(len(dnsClients())), r.IntN(3)
 }
 
 func (l *dnsLine) moment() int64 { return l.micros }
@@ -69,14 +72,14 @@ func (l *dnsLine) append(b []byte, stamped bool) []byte {
 		b = append(appendPadded(append(b, '.'), l.micros%second, 6), `Z",`...)
 	}
 	b = appendToken(append(b, `"uid":"C`...), l.token, 16)
-	b = append(append(b, `","id.orig_h":"`...), dnsClients[l.who]...)
+	b = append(append(b, `","id.orig_h":"`...), dnsClients()[l.who]...)
 	b = strconv.AppendInt(append(b, `","id.orig_p":`...), l.port, 10)
-	b = append(append(b, `,"id.resp_h":"`...), dnsServers[l.who%len(dnsServers)]...)
+	b = append(append(b, `,"id.resp_h":"`...), dnsServers()[l.who%len(dnsServers())]...)
 	b = strconv.AppendInt(append(b, `","id.resp_p":53,"proto":"udp","trans_id":`...), l.trans, 10)
 	if l.code != null {
 		b = appendSeconds(append(b, `,"rtt":`...), l.rtt)
 	}
-	b = append(append(b, `,"query":"`...), dnsNames[l.query]...)
+	b = append(append(b, `,"query":"`...), dnsNames()[l.query]...)
 	b = strconv.AppendInt(append(b, `","qclass":1,"qclass_name":"C_INTERNET","qtype":`...), dnsTypeNumber[l.kind], 10)
 	b = append(append(b, `,"qtype_name":"`...), dnsTypes[l.kind]...)
 	if l.code == null {
@@ -97,7 +100,7 @@ func (l *dnsLine) answers(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(append(b, '"'), dnsClients[(l.answer+i)%len(dnsClients)]...), '"')
+		b = append(append(append(b, '"'), dnsClients()[(l.answer+i)%len(dnsClients())]...), '"')
 	}
 	b = append(b, `],"TTLs":[`...)
 	for i := range 1 + l.extra {
@@ -139,7 +142,7 @@ func (c *counts) dns() []Expected {
 		}),
 		c.dnsFailures.expected(statistic{
 			protocol: protocolDNS, name: "failures", dims: []string{"query"},
-			words:    func(k key) []string { return []string{word(dnsNames, k.a)} },
+			words:    func(k key) []string { return []string{word(dnsNames(), k.a)} },
 			measures: []measure{lines("failures"), moment("first", layoutMicros, least), moment("last", layoutMicros, most), distinct("clients")},
 		}),
 	}

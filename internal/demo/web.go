@@ -3,18 +3,21 @@ package demo
 import (
 	"math/rand/v2"
 	"strconv"
+	"sync"
 )
 
-// The vocabulary of web requests, by weight.
+// The vocabulary of web requests, by weight. The long lists are made when somebody asks for them: most commands make no logs.
 var (
-	webVisitors   = hosts(2600, "203.0")
+	webVisitors   = sync.OnceValue(func() []string { return hosts(2600, "203.0") })
 	webUsers      = []string{"-", "-", "-", "-", "-", "-", "ada", "grace", "edsger", "barbara"}
 	webMethods    = []string{"GET", "GET", "GET", "GET", "GET", "GET", "GET", "POST", "HEAD", "PUT"}
 	webStatuses   = []string{"200", "301", "304", "400", "404", "500", "503"}
 	webStatusDraw = []int32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 1, 4, 4, 3, 0, 0, 5, 0, 0, 6, 0, 0, 0}
-	webPaths      = names(900, "/%s/%s-%d",
-		[]string{"shop", "blog", "docs", "static", "account", "search"},
-		[]string{"index", "red-shoes", "winter", "invoice", "about", "guide", "offer"})
+	webPaths      = sync.OnceValue(func() []string {
+		return names(900, "/%s/%s-%d",
+			[]string{"shop", "blog", "docs", "static", "account", "search"},
+			[]string{"index", "red-shoes", "winter", "invoice", "about", "guide", "offer"})
+	})
 	webReferers = []string{"-", "-", "https://www.example.com/", "https://search.example.net/?q=shoes+%22red%22", "https://news.example.org/2026/03/"}
 	webAgents   = []string{
 		"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -48,7 +51,7 @@ type webLine struct {
 func newWebLine(c *counts) *webLine {
 	return &webLine{
 		counts: c, dates: newDates("02/Jan/2006:"),
-		visitor: newSkew(len(webVisitors), 0.8), page: newSkew(len(webPaths), 1.1), size: newDelays(6000, 1.6),
+		visitor: newSkew(len(webVisitors()), 0.8), page: newSkew(len(webPaths()), 1.1), size: newDelays(6000, 1.6),
 	}
 }
 
@@ -64,14 +67,14 @@ func (l *webLine) roll(r *rand.Rand, micros int64) {
 func (l *webLine) moment() int64 { return l.micros }
 
 func (l *webLine) append(b []byte, stamped bool) []byte {
-	b = append(append(b, webVisitors[l.who]...), " - "...)
+	b = append(append(b, webVisitors()[l.who]...), " - "...)
 	b = append(b, l.user...)
 	if stamped {
 		b = append(append(b, " ["...), l.dates.text(l.micros)...)
 		b = append(appendClock(b, l.micros), " +0000]"...)
 	}
 	b = append(append(b, ` "`...), l.method...)
-	b = append(append(b, ' '), webPaths[l.path]...)
+	b = append(append(b, ' '), webPaths()[l.path]...)
 	b = append(append(b, ` HTTP/1.1" `...), webStatuses[l.status]...)
 	if l.status == statusNotModified {
 		b = append(b, " -"...)
@@ -117,7 +120,7 @@ func (c *counts) web() []Expected {
 		}),
 		c.webPages.expected(statistic{
 			protocol: protocolWeb, name: "pages", dims: []string{"path"},
-			words: func(k key) []string { return []string{word(webPaths, k.a)} },
+			words: func(k key) []string { return []string{word(webPaths(), k.a)} },
 			measures: []measure{
 				lines("hits"), histogram("sizes", 4), moment("first", layoutSeconds, least), moment("last", layoutSeconds, most),
 				distinct("visitors"),
