@@ -201,7 +201,7 @@ func TestLockHeldByAnotherProcess(t *testing.T) {
 		t.Errorf("while another process writes v = %s, want the old 0", got)
 	}
 	open(t, path, schema) // an up-to-date file is opened without the lock
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // it must have met the lock by then
 	defer cancel()
 	err := increment(ctx, db)
 	if err == nil || ctx.Err() == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "another process") {

@@ -27,6 +27,9 @@ func TestAsk(t *testing.T) {
 		t.Helper()
 		for _, address := range []string{listen, strings.TrimPrefix(listen, "127.0.0.1"), "0.0.0.0" + strings.TrimPrefix(listen, "127.0.0.1")} {
 			err := web.Ask(t.Context(), address, page)
+			for errors.Is(err, context.DeadlineExceeded) && t.Context().Err() == nil { // two seconds were too few for this machine
+				err = web.Ask(t.Context(), address, page)
+			}
 			switch {
 			case want == "" && err != nil:
 				t.Errorf("%s at %s: %v", page, address, err)

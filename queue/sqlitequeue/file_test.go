@@ -49,7 +49,7 @@ func TestNamesAreApart(t *testing.T) {
 // TestEmptyPollTakesNoLock polls while somebody else holds the write lock of the file.
 func TestEmptyPollTakesNoLock(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q, err := sqlitequeue.Open(ctx, sqlitequeue.Options{Path: path, Name: "work"})

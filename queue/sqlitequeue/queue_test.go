@@ -63,7 +63,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("RealClock", func(t *testing.T) {
 		t.Parallel()
-		queuetest.Run(t, queuetest.Harness{Driver: "sqlitequeue, real clock", DeleteTellsStale: true, ChangeTellsStale: true, Unit: 500 * time.Millisecond, Open: func(t testing.TB) queuetest.Queues {
+		queuetest.Run(t, queuetest.Harness{Driver: "sqlitequeue, real clock", DeleteTellsStale: true, ChangeTellsStale: true, Unit: 2 * time.Second, Open: func(t testing.TB) queuetest.Queues {
 			work, dead := pair(t, nil)
 			return queuetest.Queues{Work: work, Dead: dead}
 		}})

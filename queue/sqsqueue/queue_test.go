@@ -73,7 +73,7 @@ func remove(t testing.TB, client *sqs.Client, spec sqsqueue.Spec) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	client := clientOf(t, realservers.SQS(t))
-	queuetest.Run(t, queuetest.Harness{Driver: "sqsqueue on fauxqs", PollsOutliveContext: true, Open: func(t testing.TB) queuetest.Queues {
+	queuetest.Run(t, queuetest.Harness{Driver: "sqsqueue on fauxqs", PollsOutliveContext: true, Unit: 4 * time.Second, Open: func(t testing.TB) queuetest.Queues {
 		work, dead := pair(t, client, queuetest.MaxReceives)
 		return queuetest.Queues{Work: work, Dead: dead}
 	}})
