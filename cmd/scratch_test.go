@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/seed-56345083/reprise/internal/config"
@@ -32,14 +33,15 @@ func TestRootsInside(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("SSL_CERT_FILE") != os.DevNull {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRootsInside$", "-test.v")
-		child.Env = append(os.Environ(), "SSL_CERT_FILE="+os.DevNull, "SSL_CERT_DIR="+os.DevNull, "REPRISE_BACKEND=aws", "REPRISE_AWS_BUCKET=logs")
+		child.Env = append(os.Environ(), "SSL_CERT_FILE="+os.DevNull, "SSL_CERT_DIR="+os.DevNull)
 		if out, err := child.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 		return
 	}
 	e := &environment{commands: &commands{Config: filepath.Join(t.TempDir(), "reprise.yaml")}}
-	if err := os.WriteFile(e.commands.Config, []byte(config.Sample()), 0o600); err != nil {
+	text := strings.Replace(config.Sample(), "\nbackend: local", "\nbackend: aws\naws: {bucket: logs}", 1)
+	if err := os.WriteFile(e.commands.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.load(); err != nil {
