@@ -54,6 +54,10 @@ func (r *release) make(ctx context.Context) ([]file, error) {
 		}
 		img.config = content
 	}
+	service, err := r.readUnit(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, arch := range r.architectures {
 		name := "reprise-linux-" + arch
 		binary, err := r.compile(ctx, arch)
@@ -67,7 +71,7 @@ func (r *release) make(ctx context.Context) ([]file, error) {
 		if err := img.add(arch, binary); err != nil {
 			return files, fmt.Errorf("packing %s: %w", name, err)
 		}
-		machine, err := r.packed(binary)
+		machine, err := r.packed(binary, service)
 		if err != nil {
 			return files, fmt.Errorf("packing %s with its unit: %w", name, err)
 		}
