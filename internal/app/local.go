@@ -31,7 +31,7 @@ const (
 func (b *backend) openLocal(ctx context.Context, c config.Local) error {
 	dir := c.Dir
 	b.report, b.lease, b.tagAge = time.Second, 10*time.Second, 5*time.Millisecond
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("local.dir: the folder of the databases cannot be made; make it, or name another one: %w", err)
 	}
 	l, err := sqliteledger.Open(ctx, filepath.Join(dir, ledgerFile))

@@ -48,7 +48,7 @@ const (
 	walLimit  = 64 << 20 // bytes that the log file keeps after it was larger
 )
 
-// Open opens the database file at path, creating it and its directory when they are missing, and applies the
+// Open opens the database file at path, creating it and its directory when they are missing, for this user alone, and applies the
 // migrations that the file has not seen yet. Each migration is one or more SQL statements; they are applied in order,
 // once in the life of a file, all in one transaction, whichever of several processes comes first. A migration that was
 // released is never edited, only followed by another; the file's user_version is the number of those applied. A file
@@ -64,9 +64,10 @@ func Open(ctx context.Context, path string, migrations []string) (*DB, error) {
 		return nil, fmt.Errorf("opening database %s: %w", path, err)
 	}
 	path = abs
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("opening database %s: creating its directory: %w", path, err)
 	}
+	create(path)
 	readers := max(4, 2*runtime.GOMAXPROCS(0))
 	db := &DB{path: path, lockWait: lockWait, groupTime: groupTime}
 	if db.Write, err = pool(path, 1, true, pragma("busy_timeout", writeBusy.Milliseconds()),
