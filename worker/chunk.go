@@ -242,7 +242,7 @@ func (c *chunk) save(ctx context.Context, state ledger.State) error {
 	partial := c.tally.Partial()
 	rows := int64(partial.Len())
 	var blob []byte
-	if rows > 0 {
+	if partial.Lines() > 0 { // lines that no statistic took are in it as well, by their number
 		blob = partial.AppendBlob(nil)
 	}
 	to := c.lines.Number()

@@ -99,14 +99,16 @@ type fold struct {
 func (f *fold) run(ctx context.Context) (ledger.Receipt, error) {
 	for {
 		var receipt ledger.Receipt
+		var rows int64
 		var err error
 		for pass := 0; pass < f.passes && err == nil; pass++ {
-			receipt.Objects, receipt.Lines, err = f.merge(ctx, pass)
+			receipt, err = f.merge(ctx, pass)
 			if err == nil {
-				receipt.Rows += int64(f.sum.Len())
+				rows += int64(f.sum.Len())
 				err = f.put(ctx)
 			}
 		}
+		receipt.Rows = rows
 		if !errors.Is(err, errTooManyRows) {
 			return receipt, err
 		}
@@ -115,8 +117,9 @@ func (f *fold) run(ctx context.Context) (ledger.Receipt, error) {
 }
 
 // merge reads all partials of the protocol and keeps the rows of this part and pass. An object that is neither
-// finished nor left out by somebody's word stops it.
-func (f *fold) merge(ctx context.Context, pass int) (objects, lines int64, err error) {
+// finished nor left out by somebody's word stops it. One whose partials do not hold as many lines as its cursor has counted
+// does not: the receipt says so, and nothing is promoted by it.
+func (f *fold) merge(ctx context.Context, pass int) (r ledger.Receipt, err error) {
 	f.sum = f.sum.Program().NewPartial() // not Reset: the memory that it keeps would count against the next pass
 	keep := func(hash uint64) bool {
 		return hash%uint64(f.part.Of) == uint64(f.part.Index) && hash/uint64(f.part.Of)%uint64(f.passes) == uint64(pass)
@@ -125,22 +128,27 @@ func (f *fold) merge(ctx context.Context, pass int) (objects, lines int64, err e
 	for c, err := range cursors {
 		switch {
 		case err != nil:
-			return 0, 0, err
+			return r, err
 		case c.State == ledger.Failed && f.replay.Accepted != nil, c.State != ledger.Finished && f.replay.Fold.Interim:
 			continue
 		case c.State != ledger.Finished:
-			return 0, 0, fmt.Errorf("%w: %s is %s", errOpenCursor, c.Key, c.State)
+			return r, fmt.Errorf("%w: %s is %s", errOpenCursor, c.Key, c.State)
 		}
+		before := f.sum.Lines()
 		if err := f.mergeCursor(ctx, c, keep); err != nil {
-			return 0, 0, fmt.Errorf("merging %s: %w", c.Key, err)
+			return r, fmt.Errorf("merging %s: %w", c.Key, err)
 		}
-		objects++
-		lines += c.Counted
+		if f.sum.Lines()-before != c.Counted && r.Unlike == "" {
+			r.Unlike = c.Key
+		}
+		r.Objects++
+		r.Lines += c.Counted
 		if err := f.look(ctx); err != nil {
-			return 0, 0, err
+			return r, err
 		}
 	}
-	return objects, lines, nil
+	r.Held = f.sum.Lines()
+	return r, nil
 }
 
 func (f *fold) mergeCursor(ctx context.Context, c ledger.Cursor, keep func(uint64) bool) error {

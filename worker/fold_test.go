@@ -115,7 +115,7 @@ func TestFold(t *testing.T) {
 			rows := int64(0)
 			for i := range c.of {
 				p := b.cursorOf(b.part(1, i))
-				if p.State != ledger.Finished || p.Receipt.Objects != 4 || p.Receipt.Lines != want.accounts.Counted {
+				if p.State != ledger.Finished || p.Receipt.Objects != 4 || p.Receipt.Lines != want.accounts.Counted || !p.Receipt.Holds() {
 					t.Errorf("part %d: %s with %+v, want 4 objects, %d lines", i, p.State, p.Receipt, want.accounts.Counted)
 				}
 				rows += p.Receipt.Rows

@@ -272,12 +272,12 @@ func (b *bed) deadLetter() queue.Task {
 	return t
 }
 
-// rows are what the partials of the objects add up to.
+// rows are what the partials of the objects add up to. Each object's must hold the lines that its cursor has counted.
 func (b *bed) rows(keys ...string) table {
 	b.t.Helper()
 	sum := b.program.NewPartial()
 	for _, key := range keys {
-		c := b.cursor(key)
+		c, before := b.cursor(key), sum.Lines()
 		for _, s := range c.Segments {
 			blob, err := b.ledger.Segment(b.ctx, c.CursorID, s)
 			if err != nil {
@@ -291,6 +291,9 @@ func (b *bed) rows(keys ...string) table {
 			if err := sum.MergeBlob(c.Partial, nil); err != nil {
 				b.t.Fatal(err)
 			}
+		}
+		if held := sum.Lines() - before; held != c.Counted {
+			b.t.Errorf("the partials of %s hold %d lines, counted are %d", key, held, c.Counted)
 		}
 	}
 	return tableOf(sum)
@@ -329,7 +332,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(4 * time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:

@@ -118,8 +118,14 @@ type Segment struct {
 type Receipt struct {
 	Objects int64 `json:"objects"` // FINISHED cursors merged
 	Lines   int64 `json:"lines"`   // the sum of their Counted
+	Held    int64 `json:"held"`    // lines that their partials hold: as many, unless one was lost, doubled or another's
 	Rows    int64 `json:"rows"`    // rows that this part put
+	// Unlike is the key of one of them whose partials hold another number of lines than its Counted; "": none does.
+	Unlike string `json:"unlike,omitempty"`
 }
+
+// Holds reports whether the partials that were merged hold the lines that their cursors have counted, object by object.
+func (r Receipt) Holds() bool { return r.Held == r.Lines && r.Unlike == "" }
 
 // Claim takes a cursor for one worker.
 type Claim struct {

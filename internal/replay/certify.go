@@ -41,6 +41,7 @@ type ProtocolCertificate struct {
 	Folded     ledger.Receipt  `json:"folded"`
 	Lines      ledger.Accounts `json:"lines"`
 	receipts   int
+	unlike     bool // it is said that the partials are not what the cursors have counted
 }
 
 const maxFaults = 100
@@ -165,13 +166,19 @@ func (d *Driver) receipts(ctx context.Context, r ledger.Replay, c *Certificate, 
 			continue
 		}
 		p.receipts++
-		p.Folded.Objects, p.Folded.Lines = cursor.Receipt.Objects, cursor.Receipt.Lines
-		p.Folded.Rows += cursor.Receipt.Rows
-		if cursor.Receipt.Objects != p.Objects || cursor.Receipt.Lines != p.Counted {
+		got := cursor.Receipt
+		switch {
+		case got.Objects != p.Objects || got.Lines != p.Counted:
 			c.stale = true
 			c.fault("%s of %s has folded %d objects and %d lines, finished are %d and %d",
-				cursor.Key, cursor.Protocol, cursor.Receipt.Objects, cursor.Receipt.Lines, p.Objects, p.Counted)
+				cursor.Key, cursor.Protocol, got.Objects, got.Lines, p.Objects, p.Counted)
+		case !got.Holds() && !p.unlike: // said once: all parts read the same partials, and another fold would as well
+			p.unlike = true
+			c.fault("%s: its cursors have counted %d lines, its rows hold %d: the partials of %s are not of the lines that its cursor has counted",
+				cursor.Protocol, got.Lines, got.Held, got.Unlike)
 		}
+		got.Rows += p.Folded.Rows
+		p.Folded = got
 	}
 	for name, p := range parts {
 		if p.receipts != expected[name] {

@@ -77,6 +77,7 @@ func TestCertifyFaults(t *testing.T) {
 		"lost object":                            {object, true, nil, "4 objects were listed, the ledger has 3"},
 		"receipt objects":                        {part, false, func(c *ledger.Cursor) { c.Receipt.Objects-- }, part},
 		"receipt lines":                          {part, false, func(c *ledger.Cursor) { c.Receipt.Lines++ }, part},
+		"receipt held":                           {part, false, func(c *ledger.Cursor) { c.Receipt.Held++ }, "dns: its cursors have counted 3 lines, its rows hold 4"},
 		"open part":                              {part, false, func(c *ledger.Cursor) { c.State = ledger.Processing }, "dns: 0 of 1 parts of fold 1"},
 		"lost part":                              {part, true, nil, "dns: 0 of 1 parts of fold 1"},
 		"foreign part":                           {part, false, func(c *ledger.Cursor) { c.Protocol = "http" }, "dns: 0 of 1 parts of fold 1"},
@@ -120,7 +121,7 @@ func TestCertify(t *testing.T) {
 	if c.Objects.Listed != 3 || c.Objects.Finished != 2 || c.Objects.LeftOut != 1 || c.Objects.Failed[0] != "logs/dns/bad" || c.Accepted.Objects != 1 {
 		t.Errorf("objects %+v, accepted %+v", c.Objects, c.Accepted)
 	}
-	if c.Lines.Read != 3 || c.Lines.Counted != 3 || c.Protocols[0].Folded != (ledger.Receipt{Objects: 2, Lines: 3, Rows: 2}) {
+	if c.Lines.Read != 3 || c.Lines.Counted != 3 || c.Protocols[0].Folded != (ledger.Receipt{Objects: 2, Lines: 3, Held: 3, Rows: 2}) {
 		t.Errorf("lines %+v, protocol %+v", c.Lines, c.Protocols[0])
 	}
 	if _, err := d.Certify(ctx, r.ID, func(ledger.Cursor) error { return errCut }); err == nil {

@@ -2,12 +2,14 @@ package replay_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-56345083/reprise/internal/ledger"
 	"github.com/seed-56345083/reprise/internal/replay"
+	"github.com/seed-56345083/reprise/internal/stats"
 	"github.com/seed-56345083/reprise/queue"
 )
 
@@ -152,16 +154,37 @@ func TestStaleReceipts(t *testing.T) {
 // finishObject plays the worker of one object: two lines, both counted.
 func (s *system) finishObject(id, key string) {
 	s.t.Helper()
-	size := s.cursor(id, key).Size
-	s.finishAs(ledger.CursorID{Replay: id, Key: key}, ledger.Commit{
-		To: 2, Accounts: ledger.Accounts{Read: 2, Counted: 2, Consumed: size, Bytes: size},
+	c := s.cursor(id, key)
+	program, err := stats.Compile(definition(c.Protocol))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	blob, rows := s.blob(program, "a", "b")
+	s.finishAs(c.CursorID, ledger.Commit{
+		To: 2, Accounts: ledger.Accounts{Read: 2, Counted: 2, Consumed: c.Size, Bytes: c.Size}, Partial: blob, Rows: rows,
 	})
 	tasks(s.t, s.work)
 }
 
-// finishPart plays the worker of a fold's first part.
+// blob is the partial of lines, each counted under its text, and how many rows it has.
+func (s *system) blob(program *stats.Program, texts ...string) (blob []byte, rows int64) {
+	s.t.Helper()
+	tally, err := program.NewTally(stats.Rule{All: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i, text := range texts {
+		if _, err := tally.Line(int64(i), fmt.Appendf(nil, `{"ts":"2026-01-02T03:04:05Z","q":%q}`, text)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return tally.Partial().AppendBlob(nil), int64(tally.Partial().Len())
+}
+
+// finishPart plays the worker of a fold's first part, for which the partials held what the cursors had counted.
 func (s *system) finishPart(id string, fold int64, receipt ledger.Receipt) {
 	s.t.Helper()
+	receipt.Held = receipt.Lines
 	s.finishAs(ledger.CursorID{Replay: id, Fold: true, Key: ledger.FoldKey(fold, 0)}, ledger.Commit{Receipt: receipt})
 }
 

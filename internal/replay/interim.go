@@ -62,8 +62,9 @@ func (d *Driver) showInterim(ctx context.Context, r ledger.Replay, s ledger.Summ
 			return fmt.Errorf("scanning the parts of fold %d: %w", r.Fold.Number, err)
 		}
 		receipt := ledger.Receipt{Objects: c.Receipt.Objects, Lines: c.Receipt.Lines}
-		if before, ok := seen[c.Protocol]; ok && before != receipt {
-			return d.endInterim(ctx, r, nil) // an object was finished between two parts
+		if before, ok := seen[c.Protocol]; ok && before != receipt || !c.Receipt.Holds() {
+			// An object was finished between two parts; or a partial is not what was counted, as the last fold will say.
+			return d.endInterim(ctx, r, nil)
 		}
 		seen[c.Protocol] = receipt
 	}

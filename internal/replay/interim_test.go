@@ -84,9 +84,22 @@ func TestTotalsMove(t *testing.T) {
 	}
 }
 
-// TestInterimDisagrees: parts that have not seen the same are never shown; the next fold is.
+// TestInterimDisagrees: parts that have not seen the same, or not what was counted, are never shown; the next fold is.
 func TestInterimDisagrees(t *testing.T) {
 	t.Parallel()
+	for name, other := range map[string]ledger.Receipt{
+		"another object finished": {Objects: 2, Lines: 4, Held: 4},
+		"a partial is lost":       {Objects: 1, Lines: 2, Unlike: "logs/dns/1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			interimDisagrees(t, other)
+		})
+	}
+}
+
+func interimDisagrees(t *testing.T, other ledger.Receipt) {
+	t.Helper()
 	s := newSystem(t)
 	s.put("logs/dns/1", "a", "b")
 	s.put("logs/dns/2", "c", "d")
@@ -109,7 +122,7 @@ func TestInterimDisagrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.finishPart(r.ID, 1, ledger.Receipt{Objects: 1, Lines: 2})
-	s.finishAs(ledger.CursorID{Replay: r.ID, Fold: true, Key: ledger.FoldKey(1, 1)}, ledger.Commit{Receipt: ledger.Receipt{Objects: 2, Lines: 4}})
+	s.finishAs(ledger.CursorID{Replay: r.ID, Fold: true, Key: ledger.FoldKey(1, 1)}, ledger.Commit{Receipt: other})
 	look(t, d)
 	if g, err := s.ledger.Generation(ctx, "dns", 1); err != nil || g.Base != 0 {
 		t.Errorf("base %d, %v", g.Base, err)

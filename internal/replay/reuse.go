@@ -234,7 +234,7 @@ func (l *lender) keep(c *ledger.Cursor, known ledger.Cursor) {
 		return
 	}
 	if t := l.terms[known.Protocol]; t != nil { // its rows may not have been reported
-		_, _ = t.decode(known.Partial)
+		_, _, _ = t.decode(known.Partial)
 		l.taken.Store(true)
 	}
 	*c = known
@@ -264,7 +264,7 @@ func (l *lender) take(ctx context.Context, c *ledger.Cursor, old ledger.Cursor) 
 // cursor's name. Their epoch is 0 there: no claim has it, so what is copied never stands where a worker would seal.
 func (l *lender) copyPartials(ctx context.Context, to ledger.CursorID, old ledger.Cursor) ([]ledger.Segment, error) {
 	t := l.terms[old.Protocol]
-	rows, err := t.decode(old.Partial)
+	rows, lines, err := t.decode(old.Partial)
 	if err != nil {
 		return nil, err
 	}
@@ -278,32 +278,34 @@ func (l *lender) copyPartials(ctx context.Context, to ledger.CursorID, old ledge
 		if err != nil {
 			return nil, err
 		}
-		n, err := t.decode(blob)
+		n, counted, err := t.decode(blob)
 		if err != nil {
 			return nil, err
 		}
 		rows += n
+		lines += counted
 		segments[i].Epoch = 0
 		if err := l.d.o.Ledger.PutSegment(ctx, to, segments[i], blob); err != nil {
 			return nil, err
 		}
 	}
-	if rows != old.Rows {
-		return nil, fmt.Errorf("%w: the partials have %d rows, the cursor had %d", errUnusable, rows, old.Rows)
+	if rows != old.Rows || lines != old.Counted {
+		return nil, fmt.Errorf("%w: the partials have %d rows of %d lines, the cursor had %d of %d", errUnusable, rows, lines, old.Rows, old.Counted)
 	}
 	return segments, nil
 }
 
-// decode reads a partial as a fold will, and keeps the hashes of its rows. It returns how many there are.
-func (t *terms) decode(blob []byte) (rows int64, err error) {
+// decode reads a partial as a fold will, and keeps the hashes of its rows. It returns how many there are, and of how many
+// lines.
+func (t *terms) decode(blob []byte) (rows, lines int64, err error) {
 	if len(blob) == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	partial := t.partials.Get().(*stats.Partial) //nolint:forcetypeassert // the pool's own
 	if err := partial.MergeBlob(blob, nil); err != nil {
-		return 0, fmt.Errorf("%w: %w", errUnusable, err) // the partial is spoilt with it
+		return 0, 0, fmt.Errorf("%w: %w", errUnusable, err) // the partial is spoilt with it
 	}
-	rows = int64(partial.Len())
+	rows, lines = int64(partial.Len()), partial.Lines()
 	t.mu.Lock()
 	for hash := range partial.Hashes() {
 		t.keys.InsertHash(hash)
@@ -311,7 +313,7 @@ func (t *terms) decode(blob []byte) (rows int64, err error) {
 	t.mu.Unlock()
 	partial.Reset()
 	t.partials.Put(partial)
-	return rows, nil
+	return rows, lines, nil
 }
 
 // reporter is the name under which the rows of what was taken over are reported, as workers report those that they count.

@@ -184,20 +184,10 @@ func (s *system) reuseCut(t *testing.T, c cut) bool {
 // finishCounted plays the worker of an object of these texts.
 func (s *system) finishCounted(program *stats.Program, id, key string, texts ...string) {
 	s.t.Helper()
-	tally, err := program.NewTally(stats.Rule{All: true})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	c := ledger.Commit{To: int64(len(texts)), Accounts: ledger.Accounts{Read: int64(len(texts)), Counted: int64(len(texts))}}
-	for i, text := range texts {
-		line := fmt.Appendf(nil, `{"ts":"2026-01-02T03:04:05Z","q":%q}`, text)
-		c.Accounts.Bytes += int64(len(line) + 1)
-		if _, err := tally.Line(int64(i), line); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	c.Accounts.Consumed = c.Accounts.Bytes
-	c.Partial, c.Rows = tally.Partial().AppendBlob(nil), int64(tally.Partial().Len())
+	size := s.cursor(id, key).Size
+	c.Accounts.Bytes, c.Accounts.Consumed = size, size
+	c.Partial, c.Rows = s.blob(program, texts...)
 	s.finishAs(ledger.CursorID{Replay: id, Key: key}, c)
 }
 

@@ -219,6 +219,7 @@ var loans = map[string]struct {
 	"partial of another codec": {change: func(l *loan) { l.Partial = slices.Clone(l.Partial); l.Partial[2]++ }},
 	"partial gone":             {change: func(l *loan) { l.Partial = nil }},
 	"rows do not add up":       {change: func(l *loan) { l.Rows++ }},
+	"lines do not add up":      {change: func(l *loan) { l.Counted++; l.Read++; l.Line++ }},
 	"segment gone":             {change: func(l *loan) { l.Segments = []ledger.Segment{{Epoch: 1, To: 1}} }},
 	"another aggregator":       {change: func(l *loan) { l.definition.Aggregator = stats.Version + 1 }},
 	"aggregator before":        {change: func(l *loan) { l.definition.Aggregator = stats.Version - 1 }, taken: stats.Version == 1}, // 0 is this one

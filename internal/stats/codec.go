@@ -5,17 +5,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
 )
 
-// A blob is "RS", a version, a form, the checksum of what follows, the shape of the program, and the payload: as it is,
-// or as its length and one zstd frame. The payload has per statistic the number of rows and, where there are some, the
+// A blob is "RS", a version, a form, the checksum of what follows, the shape of the program, the number of lines that were
+// counted in it, and the payload: as it is, or as its length and one zstd frame. The payload has per statistic the number of rows and, where there are some, the
 // keys in ascending order (what each shares with the one before; what it adds) and the measures column by column.
 const (
 	blobMagic   = "RS"
-	blobVersion = 1
+	blobVersion = 2
 	blobHeader  = len(blobMagic) + 1 + 1 + 8
 	blobShape   = 8
 
@@ -75,6 +76,7 @@ func (p *Partial) AppendBlob(dst []byte) []byte {
 	dst = append(dst, blobVersion, formPlain)
 	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint64(dst, p.prog.shape)
+	dst = binary.AppendUvarint(dst, uint64(p.lines)) //nolint:gosec // not negative
 	body := len(dst)
 	if len(p.raw) >= minCompress && len(p.raw) <= maxPayload {
 		encoder, _ := p.prog.coder()
@@ -134,10 +136,11 @@ func sharedPrefix(a, b []byte) int {
 	return n
 }
 
-// MergeBlob adds the rows of a blob whose hash keep accepts; a nil keep accepts all. A blob that is corrupt, or of
+// MergeBlob adds the rows of a blob whose hash keep accepts; a nil keep accepts all. Lines grows by all its lines in either
+// case. A blob that is corrupt, or of
 // other statistics, is ErrBlob; the partial may then hold some of its rows and must be thrown away.
 func (p *Partial) MergeBlob(blob []byte, keep func(hash uint64) bool) error {
-	payload, err := p.payload(blob)
+	lines, payload, err := p.payload(blob)
 	if err == nil {
 		for _, t := range p.tables {
 			if payload, err = p.mergeTable(t, payload, keep); err != nil {
@@ -151,30 +154,34 @@ func (p *Partial) MergeBlob(blob []byte, keep func(hash uint64) bool) error {
 	if err != nil {
 		return fmt.Errorf("merging a blob of %d bytes: %w: %w", len(blob), ErrBlob, err)
 	}
+	p.lines += lines
 	return nil
 }
 
 // payload checks a blob and unpacks it, into the partial's scratch memory.
-func (p *Partial) payload(blob []byte) ([]byte, error) {
+func (p *Partial) payload(blob []byte) (lines int64, payload []byte, err error) {
 	if len(blob) < blobHeader+blobShape || !bytes.HasPrefix(blob, []byte(blobMagic)) {
-		return nil, errors.New("it is no blob")
+		return 0, nil, errors.New("it is no blob")
 	}
 	if blob[2] != blobVersion || blob[3] > formZstd {
-		return nil, errVersion
+		return 0, nil, errVersion
 	}
 	if binary.BigEndian.Uint64(blob[4:]) != checksum(blob) {
-		return nil, errChecksum
+		return 0, nil, errChecksum
 	}
 	if binary.BigEndian.Uint64(blob[blobHeader:]) != p.prog.shape {
-		return nil, errShape
+		return 0, nil, errShape
 	}
-	body := blob[blobHeader+blobShape:]
-	if blob[3] == formPlain {
-		return body, nil
+	n, body, err := readUvarint(blob[blobHeader+blobShape:])
+	if err != nil || n > math.MaxInt64 {
+		return 0, nil, errLength
+	}
+	if lines = int64(n); blob[3] == formPlain {
+		return lines, body, nil
 	}
 	size, frame, err := readUvarint(body)
 	if err != nil || size > maxPayload || size > maxRatio*uint64(len(frame)) {
-		return nil, errLength
+		return 0, nil, errLength
 	}
 	if uint64(cap(p.raw)) < size {
 		p.raw = make([]byte, 0, size)
@@ -182,13 +189,13 @@ func (p *Partial) payload(blob []byte) ([]byte, error) {
 	_, decoder := p.prog.coder()
 	raw, err := decoder.DecodeAll(frame, p.raw[:0:size])
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	p.raw = raw[:0:cap(raw)]
 	if uint64(len(raw)) != size {
-		return nil, errLength
+		return 0, nil, errLength
 	}
-	return raw, nil
+	return lines, raw, nil
 }
 
 // mergeTable merges the rows of one statistic and gives what follows them.

@@ -50,7 +50,7 @@ func TestGoldenBlob(t *testing.T) {
 		}
 		fmt.Fprintf(states, "%s %s %016x %s %s\n", r.Statistic, r.DimsJSON(), r.Hash(), r.MeasuresJSON(), state)
 	}
-	blobFile, stateFile := filepath.Join("testdata", "v1.blob"), filepath.Join("testdata", "v1.states")
+	blobFile, stateFile := filepath.Join("testdata", "v2.blob"), filepath.Join("testdata", "v1.states")
 	if *update {
 		for name, b := range map[string][]byte{blobFile: blob, stateFile: []byte(states.String())} {
 			if err := os.WriteFile(name, b, 0o600); err != nil {
@@ -103,6 +103,11 @@ func TestBlobErrors(t *testing.T) {
 		_ = p.NewPartial().MergeBlob(stats.Reseal(b), nil) // whatever it is, it does not panic
 	}
 	refuses(append(bytes.Clone(blob), 0), "a byte more")
+	older := bytes.Clone(blob)
+	older[2]--
+	if err := p.NewPartial().MergeBlob(older, nil); !errors.Is(err, stats.ErrBlob) || !strings.Contains(err.Error(), "unknown version") {
+		t.Errorf("a blob of the version before: %v", err)
+	}
 	refuses(stats.Reseal(append(bytes.Clone(blob), 0)), "a byte more, with a checksum")
 
 	for name, change := range map[string]func(*stats.Definition){
@@ -190,4 +195,23 @@ func TestSharedProgram(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestLines counts lines that no statistic takes: they leave no row, and their number in the blob.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	p := compile(t, definition("dns", statistic("chosen", `a == "x"`, nil, "lines", "count")))
+	sum := p.NewPartial()
+	for _, lines := range [][]string{nil, {line("a", "y")}, {line("a", "x"), line("a", "z")}} {
+		if err := sum.MergeBlob(tallyOf(t, p, lines...).AppendBlob(nil), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sum.Lines() != 3 || sum.Len() != 1 {
+		t.Errorf("%d lines, %d rows, want 3 and 1", sum.Lines(), sum.Len())
+	}
+	before := sum.Lines()
+	if err := sum.MergeBlob([]byte("RS"), nil); err == nil || sum.Lines() != before {
+		t.Errorf("a blob that is none: %v, %d lines", err, sum.Lines())
+	}
 }

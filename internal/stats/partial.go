@@ -10,6 +10,7 @@ import (
 type Partial struct {
 	prog   *Program
 	tables []*table
+	lines  int64     // counted in it, whether or not a statistic took them
 	order  []sortRow // scratch: rows of a table
 	raw    []byte    // scratch: a blob before compression
 	key    []byte    // scratch
@@ -36,6 +37,11 @@ func (p *Partial) Len() int {
 	return n
 }
 
+// Lines is how many lines were counted in the partial, with those of the blobs merged into it. A line counts whether or not
+// a statistic's condition took it, and a blob counts whole, however few of its rows were kept: what was counted in an
+// object must come to the number of lines that its accounts say.
+func (p *Partial) Lines() int64 { return p.lines }
+
 // Size is about how many bytes of memory the partial holds, with those that sorting its rows will take before it is
 // written. It costs little enough to be asked every few lines.
 func (p *Partial) Size() int {
@@ -57,6 +63,7 @@ func (p *Partial) Reset() {
 		*p = *p.prog.NewPartial()
 		return
 	}
+	p.lines = 0
 	for _, t := range p.tables {
 		t.reset()
 	}

@@ -70,6 +70,7 @@ func (t *Tally) Line(number int64, line []byte) (Outcome, error) {
 	if !t.rule.All && in.ts.Nanos > t.rule.Cutoff {
 		return AfterCutoff, nil
 	}
+	t.part.lines++
 	in.next()
 	if t.prog.bytes {
 		in.values[bytesSlot].Kind = logline.Number

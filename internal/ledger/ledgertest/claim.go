@@ -216,7 +216,7 @@ func testCommitContent(t *testing.T, f *fixture) {
 		{Segments: segments[:1]},
 		{Rejects: []ledger.Reject{{Line: 1, Reason: ""}}},
 		{Partial: large[:1]},
-		{Partial: large, Accounts: accounts(1 << 50), Receipt: ledger.Receipt{Objects: 1 << 50, Lines: 1 << 51, Rows: 1 << 52}},
+		{Partial: large, Accounts: accounts(1 << 50), Receipt: ledger.Receipt{Objects: 1 << 50, Lines: 1 << 51, Held: 1 << 50, Rows: 1 << 52}},
 	} {
 		c.ID, c.Epoch, c.From, c.To, c.State, c.Now = id("a"), 1, line, line+1, ledger.Processing, start
 		line++

@@ -128,7 +128,7 @@ func next(key string, state ledger.State) ledger.Commit {
 		ID: id(key), Epoch: 4, From: 70, To: 90, State: state, Frame: ledger.Frame{Offset: 900, Line: 80, Codec: "zstd"},
 		Accounts: accounts(90), Rejects: []ledger.Reject{{Line: 77, Reason: "too long"}},
 		Segments: []ledger.Segment{{Epoch: 4, From: 0, To: 80, Bytes: 5000}}, Partial: []byte("new partial"), Rows: 9,
-		Receipt: ledger.Receipt{Objects: 3, Lines: 33, Rows: 333}, Now: after(time.Minute),
+		Receipt: ledger.Receipt{Objects: 3, Lines: 33, Held: 32, Rows: 333, Unlike: "logs/a"}, Now: after(time.Minute),
 	}
 }
 
