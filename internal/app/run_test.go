@@ -58,7 +58,7 @@ backend: local
 local: {archive: `+root+`, dir: `+filepath.Join(dir, "state")+`}
 telemetry: {listen: "127.0.0.1:0"}
 `+protocols)
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
 	a, err := app.Open(ctx, c, "test", zap.NewNop())
 	if err != nil {

@@ -206,7 +206,7 @@ func (s *system) summary(id string) ledger.Summary {
 // until polls for an event.
 func until(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(4 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

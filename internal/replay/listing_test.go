@@ -244,7 +244,7 @@ func TestListingEmptied(t *testing.T) {
 func TestListingTurns(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer stop()
 	for i := range 4 {
 		s.put(fmt.Sprint("logs/dns/", i), "a")

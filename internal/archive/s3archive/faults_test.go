@@ -403,7 +403,7 @@ func TestSlowDown(t *testing.T) {
 	url := realservers.S3(t)
 	s := newStore(t, url)
 	s.Put(t, "dns/a", []byte("one"))
-	short := s3archive.Limits{Call: 3 * time.Second, Pages: 3 * time.Second} // enough for one answer
+	short := s3archive.Limits{Call: 8 * time.Second, Pages: 8 * time.Second} // enough for one answer
 	a := s.faulty(t, url, realservers.Faults{Throttle: 1}, short)
 	for what, err := range everything(t.Context(), a) {
 		if !errors.Is(err, archive.ErrThrottled) || !strings.Contains(err.Error(), "s3://"+s.bucket+"/dns/a") {
