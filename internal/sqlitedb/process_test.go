@@ -200,7 +200,7 @@ func TestLockHeldByAnotherProcess(t *testing.T) {
 	if got := value(t, db, "SELECT v FROM t"); got != "0" {
 		t.Errorf("while another process writes v = %s, want the old 0", got)
 	}
-	open(t, path, schema) // an up-to-date file is opened without the lock
+	open(t, path, schema)         // an up-to-date file is opened without the lock
 	const meets = 2 * time.Second // enough to meet the lock, on a machine that is busy too
 	ctx, cancel := context.WithTimeout(context.Background(), meets)
 	defer cancel()
