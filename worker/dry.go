@@ -4,7 +4,7 @@ import "time"
 
 // dryAfter is how long no message is in work before the pool has run dry: from a queue that has any, another one would
 // have come by then, or comes soon after and does no harm.
-const dryAfter = 5 * time.Millisecond
+const dryAfter = time.Millisecond
 
 // watchDry calls Options.Dry when no message has been in work for a while, once after each message, until stop.
 func (w *Worker) watchDry() (stop func()) {

@@ -8,9 +8,13 @@ import (
 
 // migrate applies the migrations that the file has not seen. The version is read before the write lock is taken, so
 // that opening a file that is up to date waits for nobody, and again under the lock, because another process may have
-// been faster.
+// been faster. The writing connection reads it: it is open already, and one that reads may never be needed.
 func (db *DB) migrate(ctx context.Context, migrations []string) error {
-	version, err := db.version(ctx, db.Read, len(migrations))
+	var version int
+	err := db.retry(ctx, func() (err error) {
+		version, err = db.version(ctx, db.Write, len(migrations))
+		return err
+	})
 	if err != nil || version == len(migrations) {
 		return err
 	}
