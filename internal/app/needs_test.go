@@ -215,7 +215,7 @@ func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(3 * time.Minute)
+	deadline := time.After(6 * time.Minute)
 	for !so() {
 		select {
 		case <-tick.C:
