@@ -20,6 +20,7 @@ type planCommand struct {
 	Since    string   `placeholder:"TIME" help:"Only objects whose key names a time after it."`
 	Until    string   `placeholder:"TIME" help:"Only objects whose key names a time before it."`
 	Prefix   string   `placeholder:"KEY" help:"Only objects whose key begins so."`
+	Reuse    string   `placeholder:"REPLAY" help:"Plan a start that takes over from this earlier replay: what would be taken over is counted, and not read."`
 	Workers  int      `placeholder:"N" default:"1" help:"How many worker processes there will be, each on a machine like this one, with the slots of the configuration."`
 	JSON     bool     `help:"Print JSON."`
 }
@@ -51,7 +52,7 @@ func (c *planCommand) Run(e *environment) error {
 			return
 		}
 		bar.show("%s %d objects", doing, n)
-	}, func(p *replay.StartParams) { p.Cutoff, p.Narrow = cutoff, narrow })
+	}, func(p *replay.StartParams) { p.Cutoff, p.Narrow, p.Reuse = cutoff, narrow, c.Reuse })
 	bar.stop()
 	if err != nil {
 		return err
@@ -59,16 +60,19 @@ func (c *planCommand) Run(e *environment) error {
 	if c.JSON {
 		return e.printJSON(plan)
 	}
-	printPlan(e, &plan)
+	c.print(e, &plan)
 	return nil
 }
 
-func printPlan(e *environment, plan *replay.Plan) {
+func (c *planCommand) print(e *environment, plan *replay.Plan) {
+	if c.Reuse != "" {
+		printTaken(e, plan)
+	}
 	t := e.newTable("protocol", "objects", "stored", "sampled", "text", "lines", "rejected", "after cutoff", "rows", "partial of an object")
 	for i, x := range plan.Protocols {
-		s := plan.Sampled[i]
+		s, n := plan.Sampled[i], float64(x.Objects-x.Reused)
 		t.AppendRow([]any{
-			x.Protocol, grouped(float64(x.Objects)), humanBytes(x.Bytes), fmt.Sprintf("%s of %s", grouped(float64(s.Objects)), grouped(float64(x.Objects))),
+			x.Protocol, grouped(n), humanBytes(x.Bytes - x.ReusedBytes), fmt.Sprintf("%s of %s", grouped(float64(s.Objects)), grouped(n)),
 			between(s.Text, bytesText), between(s.Lines, rounded), percent(s.Rejected), percent(s.After), between(s.Rows, rounded), between(s.Partial, bytesText),
 		})
 	}
@@ -95,15 +99,31 @@ func printPlan(e *environment, plan *replay.Plan) {
 	planNotes(e, plan)
 }
 
+// printTaken shows what need not be read; the other figures are of the rest.
+func printTaken(e *environment, plan *replay.Plan) {
+	t := e.newTable("protocol", "taken over", "bytes taken over", "to be read")
+	for _, x := range plan.Protocols {
+		t.AppendRow([]any{x.Protocol, grouped(float64(x.Reused)), humanBytes(x.ReusedBytes), grouped(float64(x.Objects - x.Reused))})
+	}
+	t.Render()
+	fmt.Fprintln(e.out)
+}
+
 // planNotes tell what the figures rest on, and what they leave out.
 func planNotes(e *environment, plan *replay.Plan) {
 	fmt.Fprintf(e.err, "left out: %d outside, %d of other protocols, %d that fit no layout\n", plan.Outside, plan.Others, plan.Unmatched)
 	for i, s := range plan.Sampled {
 		x := plan.Protocols[i]
-		if s.Whole {
+		switch {
+		case x.Reused > 0 && x.Reused == x.Objects:
+			fmt.Fprintf(e.err, "%s: all of it would be taken over\n", s.Protocol)
+		case s.Whole && x.Reused > 0:
+			fmt.Fprintf(e.err, "%s: all that is not taken over was read\n", s.Protocol)
+		case s.Whole:
 			fmt.Fprintf(e.err, "%s: all of it was read\n", s.Protocol)
-		} else {
-			fmt.Fprintf(e.err, "%s: from %s of %s objects, %s of %s\n", s.Protocol, grouped(float64(s.Objects)), grouped(float64(x.Objects)), humanBytes(s.Bytes), humanBytes(x.Bytes))
+		default:
+			fmt.Fprintf(e.err, "%s: from %s of %s objects, %s of %s\n", s.Protocol, grouped(float64(s.Objects)), grouped(float64(x.Objects-x.Reused)),
+				humanBytes(s.Bytes), humanBytes(x.Bytes-x.ReusedBytes))
 		}
 		if s.Cold > 0 {
 			fmt.Fprintf(e.err, "%s: %s objects (%s) are in a cold storage class and cannot be read unless they are restored first; nothing of them is in the figures\n",
@@ -155,6 +175,8 @@ func dollars(x float64) string {
 func duration(seconds float64) string {
 	d := time.Duration(min(seconds, math.MaxInt32) * float64(time.Second))
 	switch {
+	case d < time.Second: // no sample tells so little apart
+		return "< 1s"
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
 	case d < time.Hour:

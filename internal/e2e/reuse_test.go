@@ -115,6 +115,8 @@ func testReuse(t *testing.T, s *site, objects int) {
 	const changed = "logs/web/0007.log"
 	h.object(s, changed, 30, func(line int) string { return fmt.Sprintf("/new/%d", line%4) })
 	s.call(call{"start --dry-run --reuse " + first, exit(done), []string{"taken over", fmt.Sprintf("%d", objects)}, []string{"left out"}})
+	s.call(call{"plan --reuse " + first, exit(done), []string{"taken over", "1 of 1", "0 of 0"},
+		[]string{"web: all that is not taken over was read", "mail: all of it would be taken over"}})
 	r := s.run("start", "--reuse", first)
 	if said := fmt.Sprintf("%d of %d objects", objects+5, objects+6); r.code != done || !strings.Contains(r.err, said) || !strings.Contains(r.err, "are taken over from "+first) {
 		t.Fatalf("start: exit code %d, %q, %q, want %q", r.code, r.out, r.err, said)
@@ -153,6 +155,7 @@ func testReuse(t *testing.T, s *site, objects int) {
 	s.must("run", "--once")
 	compare("of one protocol", func(p string) bool { return p != "/3" })
 	s.call(call{"start --reuse nope", exit(usage), nil, []string{"there is no replay nope", "reprise list"}})
+	s.call(call{"plan --reuse nope", exit(usage), nil, []string{"there is no replay nope", "reprise list"}})
 	s.call(call{"start --dry-run --reuse nope", exit(usage), nil, []string{"there is no replay nope"}})
 	checkTags(s)
 }

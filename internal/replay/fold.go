@@ -108,20 +108,25 @@ func (d *Driver) parts(ctx context.Context, r ledger.Replay, s ledger.Summary) (
 	}
 	var parts []ledger.FoldPart
 	for _, p := range r.Protocols {
-		sum := hyperloglog.New()
-		for _, report := range reports {
-			sketch := hyperloglog.New()
-			if b := report.Keys[p.Name]; len(b) > 0 && sketch.UnmarshalBinary(b) == nil {
-				_ = sum.Merge(sketch) // both of the same precision
-			}
-		}
-		rows := min(int64(sum.Estimate()), s.Protocol[p.Name].Rows)
+		rows := min(rowsReported(reports, p.Name), s.Protocol[p.Name].Rows)
 		of := int(min(1+rows/d.o.RowsPerPart, int64(maxParts/len(r.Protocols)), maxParts))
 		for i := range max(of, 1) {
 			parts = append(parts, ledger.FoldPart{Protocol: p.Name, Index: i, Of: max(of, 1)})
 		}
 	}
 	return parts, nil
+}
+
+// rowsReported estimates how many rows of a protocol all reports together have seen.
+func rowsReported(reports []ledger.Progress, protocol string) int64 {
+	sum := hyperloglog.New()
+	for _, report := range reports {
+		sketch := hyperloglog.New()
+		if b := report.Keys[protocol]; len(b) > 0 && sketch.UnmarshalBinary(b) == nil {
+			_ = sum.Merge(sketch) // both of the same precision
+		}
+	}
+	return int64(sum.Estimate())
 }
 
 // enqueueFold makes the cursors and messages of a fold; a crash in between repeats it.

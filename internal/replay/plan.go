@@ -41,14 +41,15 @@ type Plan struct {
 	Prices  string     `json:"prices,omitempty"`     // of which place and day
 }
 
-// Estimate is what a sample says of one protocol. Objects in a cold storage class count for nothing in it: a replay cannot read
+// Estimate is what a sample says of one protocol. What would be taken over from an earlier replay is in the rows and in what the
+// whole costs, and in no other figure. Objects in a cold storage class count for nothing in it: a replay cannot read
 // them, and they become FAILED.
 type Estimate struct {
 	Protocol string `json:"protocol"`
 
 	Objects    int64    `json:"sampled_objects"`
 	Bytes      int64    `json:"sampled_bytes"` // as stored
-	Whole      bool     `json:"whole"`         // every object of the protocol was read to its end
+	Whole      bool     `json:"whole"`         // every object of the protocol that is to be read was read to its end
 	Unreadable int64    `json:"unreadable"`    // sampled objects that a replay could not read either
 	Skipped    int64    `json:"skipped"`       // sampled objects that could not be read now, and say nothing
 	Reasons    []string `json:"reasons,omitempty"`
@@ -70,6 +71,7 @@ type Estimate struct {
 	cpu     float64 // seconds for a line
 	wait    float64 // seconds until an object's first byte
 	handOns float64 // of all objects
+	loan    loan
 }
 
 // Range is where a number lies as far as a sample can tell.
@@ -83,23 +85,30 @@ func (r Range) plus(o Range) Range    { return Range{r.Low + o.Low, r.High + o.H
 func (r Range) times(f float64) Range { return Range{r.Low * f, r.High * f} }
 
 // Plan lists what a start would list, reads a sample of it as a worker would, and says what the whole comes to. It writes
-// nothing. Its errors are those of DryRun; an object that cannot be read is counted, and shown. Its memory does not depend on the archive.
+// nothing. Of what would be taken over from StartParams.Reuse nothing is read but the cursors of the earlier replay. Its errors are those of DryRun; an object that cannot be read is counted, and shown. Its memory does not depend on the archive.
 // The sample is the same in every run over the same listing.
 func (d *Driver) Plan(ctx context.Context, p PlanParams) (Plan, error) {
 	p = p.withDefaults()
 	plan := Plan{Workers: p.Workers, Slots: p.Slots, Cores: runtime.NumCPU()}
-	draws := map[string]*draw{}
+	draws, loans := map[string]*draw{}, map[string]*loan{}
 	for _, part := range p.Protocols {
-		draws[part.Definition.Protocol] = newDraw(p.Sample)
+		draws[part.Definition.Protocol], loans[part.Definition.Protocol] = newDraw(p.Sample), &loan{}
 	}
 	listed := int64(0)
 	var err error
-	plan.DryRun, err = d.dryRun(ctx, p.StartParams, func(protocol string, object archive.Object) {
-		draws[protocol].add(object)
+	plan.DryRun, err = d.dryRun(ctx, p.StartParams, func(protocol string, object archive.Object, old *ledger.Cursor) {
+		if old == nil {
+			draws[protocol].add(object)
+		} else {
+			loans[protocol].add(old)
+		}
 		listed++
 		p.Progress("listed", listed, 0)
 	})
 	if err != nil {
+		return plan, err
+	}
+	if err := d.seen(ctx, p.Reuse, loans); err != nil {
 		return plan, err
 	}
 	cutoff, _ := d.cutoff(p.StartParams, plan.Side, time.Now().UTC())
@@ -116,7 +125,8 @@ func (d *Driver) Plan(ctx context.Context, p PlanParams) (Plan, error) {
 			return plan, err
 		}
 		e := s.estimate(draws[extent.Protocol], p.Chunk)
-		e.Protocol = extent.Protocol
+		e.Protocol, e.loan = extent.Protocol, *loans[extent.Protocol]
+		e.Rows = e.loan.widen(e.Rows)
 		plan.Sampled = append(plan.Sampled, e)
 		plan.Lines, plan.Rows = plan.Lines.plus(e.Lines), plan.Rows.plus(e.Rows)
 	}

@@ -220,6 +220,77 @@ func TestPlanPrice(t *testing.T) {
 	}
 }
 
+// TestPlanReuse: a plan takes over what the start would, reads the rest alone, and pays for both. Calls are counted here by hand.
+func TestPlanReuse(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	const objects = 9
+	for i := range objects {
+		s.put(fmt.Sprintf("logs/dns/%d", i), "a", fmt.Sprint("b", i))
+	}
+	s.put("logs/ssl/1", "s")
+	first, _ := s.replayedWith(params("dns", "ssl"))
+	s.put("logs/dns/4", "changed", "changed", "x")
+	s.put("logs/dns/new", "a", "new")
+
+	opened := 0
+	d := s.driver("planner", nil, func(o *replay.Options) {
+		o.Archive = shelved{Archive: s.files, open: func() { opened++ }}
+	})
+	plan := planned(t, d, replay.PlanParams{StartParams: reusing(first.ID, "dns", "ssl"), AWS: true})
+	if opened != 2 {
+		t.Errorf("%d objects were opened, want the changed one and the new one", opened)
+	}
+	dns, ssl := plan.Protocols[0], plan.Protocols[1]
+	if dns.Objects != objects+1 || dns.Reused != objects-1 || ssl.Objects != 1 || ssl.Reused != 1 {
+		t.Errorf("%+v, %+v", dns, ssl)
+	}
+	if plan.Lines != (replay.Range{Low: 5, High: 5}) || !plan.Sampled[0].Whole || plan.Sampled[0].Objects != 2 || plan.Sampled[1].Objects != 0 {
+		t.Errorf("lines %v, sampled %+v", plan.Lines, plan.Sampled)
+	}
+	// dns has changed, x, a and new where it is read, and a and eight others where it is taken over.
+	if rows := plan.Sampled[0].Rows; rows.Low > 12 || rows.High < 12 || rows.High > 16 {
+		t.Errorf("between %v rows, there are 12", rows)
+	}
+	if rows := plan.Sampled[1].Rows; rows.Low != 1 || rows.High < 1 || rows.High > 2 {
+		t.Errorf("between %v rows, there is 1", rows)
+	}
+	found := map[string]replay.Range{}
+	for _, c := range plan.Calls {
+		found[c.What] = c.Number
+	}
+	for what, n := range map[string]float64{
+		"DynamoDB write units of cursors": 3*2 + objects, "S3 GET of objects": 2, "S3 PUT of tags": 3*2 + objects, "S3 GET of tags": 4*2 + 2*objects,
+	} {
+		if found[what] != (replay.Range{Low: n, High: n}) {
+			t.Errorf("%s: %v, want %v", what, found[what], n)
+		}
+	}
+	all := planned(t, d, replay.PlanParams{StartParams: params("dns", "ssl"), AWS: true})
+	if plan.Dollars.High >= all.Dollars.High || all.Protocols[0].Reused != 0 {
+		t.Errorf("$%v with the earlier replay, $%v without", plan.Dollars, all.Dollars)
+	}
+	_, err := d.Plan(context.Background(), replay.PlanParams{StartParams: reusing("nope", "dns")})
+	wantError(t, err, replay.ErrReuse, "no replay nope")
+}
+
+// TestPlanRowBytes: a longer value makes a row longer by as many bytes, once, until it is cut in the key and stands beside it whole.
+func TestPlanRowBytes(t *testing.T) {
+	t.Parallel()
+	size := func(n int) float64 {
+		s := newSystem(t)
+		s.put("logs/dns/1", strings.Repeat("a", n))
+		return planned(t, s.driver("planner", nil), replay.PlanParams{StartParams: params("dns")}).Sampled[0].RowBytes
+	}
+	short := size(10)
+	if more := size(890) - short; more != 880 {
+		t.Errorf("880 more bytes of a value make a row %v bytes longer", more)
+	}
+	if more := size(2010) - short; more < 2000+800 || more > 2000+900 {
+		t.Errorf("2000 more bytes of a value make a row %v bytes longer, want them and a key", more)
+	}
+}
+
 // TestPlanWithoutMuch: what cannot be read now says nothing, nothing at all is refused, and who stops the plan ends it.
 func TestPlanWithoutMuch(t *testing.T) {
 	t.Parallel()

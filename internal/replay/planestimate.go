@@ -107,7 +107,8 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
-// rowSize is what a row takes on average in a table: write units, and bytes. It is of up to a few thousand of the sample's.
+// rowSize is what a row takes on average in a table: write units, and bytes, at the least where the sample has none. It is of up to
+// a few thousand of the sample's.
 func (s *sampler) rowSize() (units, size float64) {
 	const looked = 2000
 	every := max(1, s.rows.Len()/looked)
@@ -116,13 +117,17 @@ func (s *sampler) rowSize() (units, size float64) {
 		if at++; at%every != 0 {
 			continue
 		}
-		b := rowOverhead + len(row.Key()) + len(row.DimsJSON()) + len(row.MeasuresJSON()) + len(row.State())
+		dims := len(row.DimsJSON())
+		b := rowOverhead + len(row.Key()) + len(row.MeasuresJSON()) + len(row.State())
+		if dims != len(row.Key()) { // the key is cut, so the item has the whole beside it
+			b += dims
+		}
 		units += math.Ceil(float64(b) / 1024)
 		size += float64(b)
 		n++
 	}
 	if n == 0 {
-		return 1, 0
+		return 1, rowOverhead
 	}
 	return units / n, size / n
 }

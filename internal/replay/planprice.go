@@ -54,10 +54,11 @@ const (
 
 // Times in seconds, beside what the sample has shown.
 const (
-	awsCall     = 0.005 // of a call within one region, at the least
-	awsCallSlow = 0.020 // and at the most
-	awsChain    = 3.0   // calls of an object one after the other, beside the tags: claim, commit, delete
-	startChain  = 0.05  // calls of start for an object, one after the other: hundreds are under way together
+	awsCall     = 0.005               // of a call within one region, at the least
+	awsCallSlow = 0.020               // and at the most
+	awsChain    = 3.0                 // calls of an object one after the other, beside the tags: claim, commit, delete
+	startChain  = 0.05                // calls of start for an object, one after the other: hundreds are under way together
+	lendChain   = 1.0 / cursorReaders // and for one that is taken over, beside these: its earlier cursor
 	localObject = 0.0012
 	foldRow     = 16e-6 // from partial to table
 	// The sample is one look at one moment of this machine.
@@ -72,28 +73,32 @@ func (plan *Plan) price(p PlanParams) {
 	if !p.AWS {
 		disk := Range{}
 		for _, e := range plan.Sampled {
-			disk = disk.plus(e.Partial.times(s.ofProtocol[e.Protocol])).plus(e.Rows.times(e.RowBytes * localRow))
+			disk = disk.plus(e.Partial.times(s.ofProtocol[e.Protocol])).plus(exactly(e.loan.bytes)).plus(e.Rows.times(e.RowBytes * localRow))
 		}
-		disk = disk.plus(exactly(s.objects * localCursor))
+		disk = disk.plus(exactly((s.objects + s.taken) * localCursor))
 		plan.Disk = &disk
 		return
 	}
 	tags := tagCalls[p.Tags]
-	all := s.objects + float64(plan.Outside+plan.Others+plan.Unmatched+plan.Live)
+	once := tagCalls[archive.TagsFinal] // what is taken over is FINISHED from the beginning
+	if p.Tags == archive.TagsOff {
+		once = tags
+	}
+	all := s.objects + s.taken + float64(plan.Outside+plan.Others+plan.Unmatched+plan.Live)
 	h := s.handOns
 	// A look counts the cursors, and each part of a fold reads them all with their partials.
-	items := s.units.times(0.25).plus(exactly(0.25 * s.objects))
+	items := s.units.times(0.25).plus(exactly(0.25 * (s.objects + s.takenUnits)))
 	looks := Range{2, 4}
 	folds := Range{1 + math.Floor(plan.Rows.Low/200_000), 1 + math.Floor(plan.Rows.High/200_000)}
 	reads := Range{items.Low * (looks.Low + folds.Low), items.High * (looks.High + folds.High)}
 	for _, c := range []Cost{
-		{What: "DynamoDB write units of cursors", Million: writeUnit, Number: exactly(s.objects * (createUnits + claimUnits)).plus(s.units).plus(s.more)},
+		{What: "DynamoDB write units of cursors", Million: writeUnit, Number: exactly(s.objects * (createUnits + claimUnits)).plus(s.units).plus(s.more).plus(exactly(s.takenUnits))},
 		{What: "DynamoDB write units of rows", Million: writeUnit, Number: s.rowUnits},
-		{What: "DynamoDB read units", Million: readUnit, Number: reads.plus(exactly(s.objects * getItems))},
+		{What: "DynamoDB read units", Million: readUnit, Number: reads.plus(exactly(s.objects*getItems + s.takenUnits/4))},
 		{What: "S3 GET of objects", Million: s3Get, Number: exactly(s.objects*objectGets + h)},
 		{What: "S3 LIST", Million: s3Put, Number: exactly(math.Ceil(all/listedAtOne) * listings)},
-		{What: "S3 PUT of tags", Million: s3Put, Number: exactly(s.objects*tags.puts + h*tags.morePuts)},
-		{What: "S3 GET of tags", Million: s3Get, Number: exactly(s.objects*tags.gets + h*tags.moreGets)},
+		{What: "S3 PUT of tags", Million: s3Put, Number: exactly(s.objects*tags.puts + s.taken*once.puts + h*tags.morePuts)},
+		{What: "S3 GET of tags", Million: s3Get, Number: exactly(s.objects*tags.gets + s.taken*once.gets + h*tags.moreGets)},
 		{What: "SQS requests", Million: sqsRequest, Number: Range{s.objects, s.objects*sqsCalls + 3*h}},
 	} {
 		c.Dollars = c.Number.times(c.Million / 1e6)
@@ -114,15 +119,19 @@ type sums struct {
 	more       Range              // write units of hand-ons: a commit and a claim of a cursor with its partial
 	rowUnits   Range
 	handOns    float64
-	cpu        Range // seconds of one core
+	taken      float64 // objects that are taken over
+	takenUnits float64 // write units of their cursors
+	cpu        Range   // seconds of one core
 	wait       float64
 }
 
 func (plan *Plan) sums() sums {
 	s := sums{ofProtocol: map[string]float64{}}
 	for i, e := range plan.Sampled {
-		n := float64(plan.Protocols[i].Objects - e.Cold)
+		n := float64(plan.Protocols[i].Objects-e.Cold) - e.loan.objects
 		s.objects += n
+		s.taken += e.loan.objects
+		s.takenUnits += e.loan.units
 		s.ofProtocol[e.Protocol] = n
 		s.units = s.units.plus(e.units)
 		if n > 0 {
@@ -143,7 +152,8 @@ func (plan *Plan) time(p PlanParams, s sums) Range {
 	cores := workers * min(slots, float64(plan.Cores))
 	reading := s.cpu.plus(plan.Rows.times(foldRow)).times(1 / cores)
 	if !p.AWS {
-		r := reading.plus(exactly((s.objects*localObject + s.wait) / cores))
+		// What is taken over is written by start alone, and nobody works on it.
+		r := reading.plus(exactly((s.objects*localObject + s.wait) / cores)).plus(Range{0, s.taken * localObject})
 		return Range{r.Low * quicker, r.High * slower}
 	}
 	tags := tagCalls[p.Tags]
@@ -154,7 +164,7 @@ func (plan *Plan) time(p PlanParams, s sums) Range {
 	if tags.morePuts > 0 {
 		chain += 2 // PROCESSING
 	}
-	calls := s.objects * (chain/(workers*slots) + startChain)
+	calls := s.objects*(chain/(workers*slots)+startChain) + s.taken*(startChain+lendChain)
 	waits := exactly(s.wait / (workers * slots)).plus(Range{calls * awsCall, calls * awsCallSlow})
 	r := reading.plus(waits)
 	return Range{r.Low * quicker, r.High * slower}

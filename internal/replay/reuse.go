@@ -362,16 +362,20 @@ func (l *lender) report(ctx context.Context) {
 	}
 }
 
-// loans counts what a start would take over. What is in the partials is not looked at.
+// loans asks what a start would take over. What is in the partials is not looked at.
 type loans struct {
 	lender  *lender // nil: nothing
-	objects []ledger.Cursor
-	taken   map[string]ledger.Tally // Objects and Size by protocol
+	each    eachObject
+	objects []archive.Object
+	asked   []ledger.Cursor // of the objects
 }
 
+// eachObject is shown an object of a protocol that would be replayed, with what would be taken over of it; nil: it would be read.
+type eachObject func(protocol string, object archive.Object, old *ledger.Cursor)
+
 // newLoans is for the replay that a start would open.
-func (d *Driver) newLoans(ctx context.Context, p StartParams, of ledger.Replay) (*loans, error) {
-	l := &loans{taken: map[string]ledger.Tally{}}
+func (d *Driver) newLoans(ctx context.Context, p StartParams, of ledger.Replay, each eachObject) (*loans, error) {
+	l := &loans{each: each}
 	if p.Reuse == "" {
 		return l, nil
 	}
@@ -387,9 +391,11 @@ func (d *Driver) newLoans(ctx context.Context, p StartParams, of ledger.Replay) 
 // add asks for an object, many at a time.
 func (l *loans) add(ctx context.Context, protocol string, object archive.Object) error {
 	if l.lender == nil {
+		l.each(protocol, object, nil)
 		return nil
 	}
-	l.objects = append(l.objects, ledger.Cursor{CursorID: ledger.CursorID{Key: object.Key}, Protocol: protocol, ETag: object.ETag, Size: object.Size})
+	l.objects = append(l.objects, object)
+	l.asked = append(l.asked, ledger.Cursor{CursorID: ledger.CursorID{Key: object.Key}, Protocol: protocol, ETag: object.ETag, Size: object.Size})
 	if len(l.objects) < lendAtOnce {
 		return nil
 	}
@@ -398,18 +404,20 @@ func (l *loans) add(ctx context.Context, protocol string, object archive.Object)
 
 // flush asks for what is left to be asked for.
 func (l *loans) flush(ctx context.Context) error {
-	oks := make([]bool, len(l.objects))
-	err := atOnce(ctx, len(l.objects), func(ctx context.Context, i int) (err error) {
-		_, oks[i], err = l.lender.old(ctx, l.objects[i])
+	olds := make([]*ledger.Cursor, len(l.asked))
+	err := atOnce(ctx, len(l.asked), func(ctx context.Context, i int) error {
+		old, ok, err := l.lender.old(ctx, l.asked[i])
+		if ok {
+			olds[i] = &old
+		}
 		return err
 	})
-	for i, c := range l.objects {
-		if oks[i] {
-			t := l.taken[c.Protocol]
-			t.Add(ledger.Tally{Objects: 1, Size: c.Size})
-			l.taken[c.Protocol] = t
-		}
+	if err != nil {
+		return err
 	}
-	l.objects = l.objects[:0]
-	return err
+	for i, object := range l.objects {
+		l.each(l.asked[i].Protocol, object, olds[i])
+	}
+	l.objects, l.asked = l.objects[:0], l.asked[:0]
+	return nil
 }

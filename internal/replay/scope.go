@@ -76,11 +76,11 @@ type DryRun struct {
 
 // DryRun checks a start as Start does, lists the archive and counts, and writes nothing.
 func (d *Driver) DryRun(ctx context.Context, p StartParams) (DryRun, error) {
-	return d.dryRun(ctx, p, func(string, archive.Object) {})
+	return d.dryRun(ctx, p, func(string, archive.Object, *ledger.Cursor) {})
 }
 
-// dryRun is DryRun, and shows each object that would be replayed, with its protocol.
-func (d *Driver) dryRun(ctx context.Context, p StartParams, each func(string, archive.Object)) (DryRun, error) {
+// dryRun is DryRun, and shows each object that would be replayed.
+func (d *Driver) dryRun(ctx context.Context, p StartParams, each eachObject) (DryRun, error) {
 	side, err := d.check(p)
 	result := DryRun{Side: side}
 	if err != nil {
@@ -114,7 +114,14 @@ func (d *Driver) dryRun(ctx context.Context, p StartParams, each func(string, ar
 	if err != nil {
 		return result, err
 	}
-	loans, err := d.newLoans(ctx, p, of)
+	loans, err := d.newLoans(ctx, p, of, func(protocol string, object archive.Object, old *ledger.Cursor) {
+		if old != nil {
+			e := &result.Protocols[at[protocol]]
+			e.Reused++
+			e.ReusedBytes += object.Size
+		}
+		each(protocol, object, old)
+	})
 	if err != nil {
 		return result, err
 	}
@@ -136,20 +143,12 @@ func (d *Driver) dryRun(ctx context.Context, p StartParams, each func(string, ar
 		default:
 			result.Protocols[i].Objects++
 			result.Protocols[i].Bytes += object.Size
-			each(name, object)
 			if err := loans.add(ctx, name, object); err != nil {
 				return result, err
 			}
 		}
 	}
-	if err := loans.flush(ctx); err != nil {
-		return result, err
-	}
-	for name, n := range loans.taken {
-		e := &result.Protocols[at[name]]
-		e.Reused, e.ReusedBytes = n.Objects, n.Size
-	}
-	return result, nil
+	return result, loans.flush(ctx)
 }
 
 func busy(p ledger.Protocol) error {
