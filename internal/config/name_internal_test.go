@@ -16,6 +16,7 @@ func TestNames(t *testing.T) {
 		{"protocol", validName, []string{"a", "Z9_.-", strings.Repeat("x", 64)}, []string{"", "a b", "ä", "a\n", "\xff", strings.Repeat("x", 65)}},
 		{"queue", isQueue, []string{"q", "Q_-0", strings.Repeat("x", 80)}, []string{"", "q.fifo", strings.Repeat("x", 81)}},
 		{"table", isTable, []string{"abc", "A_.", strings.Repeat("x", 255)}, []string{"", "ab", "a/c", strings.Repeat("x", 256)}},
+		{"stack", isStack, []string{"s", "9_.-", strings.Repeat("x", 128)}, []string{"", "-s", "_s", ".s", "s/", strings.Repeat("x", 129)}},
 		{
 			"bucket", isBucket, []string{"abc", "a.b-9", strings.Repeat("x", 63)},
 			[]string{"", "ab", "abC", ".bc", "ab-", "a_c", strings.Repeat("x", 64)},

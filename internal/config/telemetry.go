@@ -3,7 +3,7 @@ package config
 import (
 	"net"
 	"net/url"
-	"regexp"
+	"strings"
 	"strconv"
 )
 
@@ -23,13 +23,13 @@ type Telemetry struct {
 	OTLP   string `yaml:"otlp"`   // URL that takes traces; empty: that of OTEL_EXPORTER_OTLP_ENDPOINT, if any
 }
 
-// stackName is what CloudFormation takes for a stack, which is a part of what CloudWatch takes for a dimension.
-var stackName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+// isStack reports whether CloudFormation takes s for a stack, which is a part of what CloudWatch takes for a dimension.
+func isStack(s string) bool { return isName(s, 1, 128, "_.-") && !strings.ContainsAny(s[:1], "_.-") }
 
 func (v *validator) telemetry(t Telemetry) {
 	v.address("telemetry.listen", t.Listen)
 	v.oneOf("telemetry.emf", t.EMF, EMFAuto, EMFOn, EMFOff)
-	v.must(stackName.MatchString(t.Stack), "telemetry.stack",
+	v.must(isStack(t.Stack), "telemetry.stack",
 		"%q is no name for a dimension; use 1 to 128 letters, digits, '-', '_' and '.', the first a letter or digit", t.Stack)
 	if t.OTLP == "" {
 		return
