@@ -3,6 +3,7 @@ package app_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.uber.org/zap"
@@ -31,5 +32,32 @@ func TestLocalIsPrivate(t *testing.T) {
 		if info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has the mode %v", path, info.Mode())
 		}
+	}
+}
+
+// TestLocalOpensHalf: where one of the files cannot be opened, the error is of that one, and the others are closed again, each with an
+// empty log.
+func TestLocalOpensHalf(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"archive", "ledger.db", "queue.db", "tags.db"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, archive := t.TempDir(), t.TempDir()
+			if name == "archive" {
+				archive = filepath.Join(archive, "nowhere")
+			} else if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			a, err := app.Open(t.Context(), load(t, "local: {dir: "+dir+", archive: "+archive+"}\n"+protocols), "test", zap.NewNop())
+			if err == nil {
+				t.Fatal("it opens", a.Close())
+			}
+			if !strings.Contains(err.Error(), name) {
+				t.Errorf("the error does not name %s: %v", name, err)
+			}
+			if logs, err := filepath.Glob(filepath.Join(dir, "*-wal")); err != nil || len(logs) > 0 {
+				t.Errorf("stay open: %v, %v", logs, err)
+			}
+		})
 	}
 }

@@ -3,8 +3,8 @@ package config
 import (
 	"net"
 	"net/url"
-	"strings"
 	"strconv"
+	"strings"
 )
 
 // When metrics are written into the log for CloudWatch.
