@@ -112,7 +112,7 @@ func gate(t *testing.T, refuse func(request) bool, answer func(http.Header)) fun
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
-				t.Error(err)
+				return // the client has gone away
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			if refuse != nil && slices.ContainsFunc(read(r, body), refuse) {

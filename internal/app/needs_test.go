@@ -66,6 +66,8 @@ func (g *gates) open(t *testing.T, role app.Role) *app.App {
 // called checks that each of the roles has called something.
 func (g *gates) called(t *testing.T, roles ...app.Role) {
 	t.Helper()
+	g.mu.Lock() // a gate may still be busy with a request that a role has given up
+	defer g.mu.Unlock()
 	for _, role := range roles {
 		if g.used[role] == 0 {
 			t.Errorf("%s called nothing", role)
