@@ -11,8 +11,9 @@ import (
 	"github.com/seed-56345083/reprise/internal/logline"
 )
 
-// Version is the version of the aggregator. It changes whenever the same lines would give other rows, so that a
-// generation is never filled by two that differ.
+// Version is the version of the aggregator. It changes whenever the same objects would give other lines, or the same lines
+// other rows, so that a generation is never filled by two that differ. TestCounts and internal/replay's TestObjects tell
+// when.
 const Version = 1
 
 // MaxStatistics is how many statistics a protocol may have: counting live puts one row of each into a transaction
