@@ -173,7 +173,7 @@ func (p *Partial) payload(blob []byte) (lines int64, payload []byte, err error) 
 		return 0, nil, errShape
 	}
 	n, body, err := readUvarint(blob[blobHeader+blobShape:])
-	if err != nil || n > math.MaxInt64 {
+	if err != nil || n > uint64(math.MaxInt64-p.lines) { //nolint:gosec // neither is negative
 		return 0, nil, errLength
 	}
 	if lines = int64(n); blob[3] == formPlain {

@@ -2,10 +2,12 @@ package stats_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -213,5 +215,33 @@ func TestLines(t *testing.T) {
 	before := sum.Lines()
 	if err := sum.MergeBlob([]byte("RS"), nil); err == nil || sum.Lines() != before {
 		t.Errorf("a blob that is none: %v, %d lines", err, sum.Lines())
+	}
+}
+
+// TestLinesOverflow has blobs say more lines than there can be: the sum is never below what it was, and what was merged
+// merges again.
+func TestLinesOverflow(t *testing.T) {
+	t.Parallel()
+	p := compile(t, everything())
+	blob := p.NewPartial().AppendBlob(nil)
+	const at = 20 // magic, version, form, checksum, shape
+	says := func(lines uint64) []byte {
+		return stats.Reseal(append(binary.AppendUvarint(bytes.Clone(blob[:at]), lines), blob[at+1:]...))
+	}
+	if err := p.NewPartial().MergeBlob(says(math.MaxInt64+1), nil); !errors.Is(err, stats.ErrBlob) {
+		t.Errorf("a number beyond int64: %v", err)
+	}
+	sum := p.NewPartial()
+	for i, c := range []struct {
+		lines uint64
+		ok    bool
+	}{{1, true}, {math.MaxInt64, false}, {math.MaxInt64 - 1, true}, {1, false}, {0, true}} {
+		before := sum.Lines()
+		if err := sum.MergeBlob(says(c.lines), nil); (err == nil) != c.ok || err != nil && !errors.Is(err, stats.ErrBlob) || sum.Lines() < before {
+			t.Errorf("blob %d, of %d lines: %v, %d lines after %d", i, c.lines, err, sum.Lines(), before)
+		}
+	}
+	if err := p.NewPartial().MergeBlob(sum.AppendBlob(nil), nil); err != nil {
+		t.Errorf("what was merged does not merge again: %v", err)
 	}
 }
