@@ -21,7 +21,7 @@ type planCommand struct {
 	Until    string   `placeholder:"TIME" help:"Only objects whose key names a time before it."`
 	Prefix   string   `placeholder:"KEY" help:"Only objects whose key begins so."`
 	Reuse    string   `placeholder:"REPLAY" help:"Plan a start that takes over from this earlier replay: what would be taken over is counted, and not read."`
-	Workers  int      `placeholder:"N" default:"1" help:"How many worker processes there will be, each on a machine like this one, with the slots of the configuration."`
+	Workers  int      `placeholder:"N" default:"1" help:"How many worker processes there will be, with the slots of the configuration; on AWS each on a machine like this one."`
 	JSON     bool     `help:"Print JSON."`
 }
 
@@ -93,8 +93,12 @@ func (c *planCommand) print(e *environment, plan *replay.Plan) {
 	if plan.Disk != nil {
 		t.AppendRow([]any{"on disk, beside the archive", between(*plan.Disk, bytesText)})
 	}
-	t.AppendRow([]any{"time", fmt.Sprintf("%s, with %s of %s, %s each", between(plan.Seconds, duration), plural(plan.Workers, "worker process", "worker processes"),
-		plural(plan.Slots, "slot", "slots"), plural(plan.Cores, "processor", "processors"))})
+	whose := "each"
+	if plan.Disk != nil { // the embedded backend: its processes share this machine
+		whose = "in all"
+	}
+	t.AppendRow([]any{"time", fmt.Sprintf("%s, with %s of %s, %s %s", between(plan.Seconds, duration), plural(plan.Workers, "worker process", "worker processes"),
+		plural(plan.Slots, "slot", "slots"), plural(plan.Cores, "processor", "processors"), whose)})
 	t.Render()
 	planNotes(e, plan)
 }

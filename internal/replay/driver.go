@@ -89,7 +89,7 @@ func New(o Options) (*Driver, error) {
 		o.MaxAttempts = 5
 	}
 	if o.RowsPerPart == 0 {
-		o.RowsPerPart = 200_000
+		o.RowsPerPart = rowsPerPart
 	}
 	if o.PageSize == 0 {
 		o.PageSize = pageSize

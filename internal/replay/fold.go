@@ -15,6 +15,7 @@ import (
 
 const (
 	maxParts     = 256              // of a fold, over all protocols
+	rowsPerPart  = 200_000          // Options.RowsPerPart where nobody says otherwise
 	foldPatience = 30 * time.Second // before a fold that failed is replaced by a new one
 )
 

@@ -33,7 +33,7 @@ type Plan struct {
 	Rows    Range      `json:"rows"`
 	Workers int        `json:"workers"`
 	Slots   int        `json:"slots"`      // of each worker
-	Cores   int        `json:"processors"` // of this machine, and so of each worker: more slots than these read no faster
+	Cores   int        `json:"processors"` // of this machine, and so of each worker on AWS: more slots than these read no faster
 	Seconds Range      `json:"seconds"`    // from start to the end, without machines that are slower than this one
 	Calls   []Cost     `json:"calls,omitempty"`
 	Dollars *Range     `json:"dollars,omitempty"`    // the sum of Calls; none on the embedded backend

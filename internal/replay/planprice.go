@@ -89,7 +89,7 @@ func (plan *Plan) price(p PlanParams) {
 	// A look counts the cursors, and each part of a fold reads them all with their partials.
 	items := s.units.times(0.25).plus(exactly(0.25 * (s.objects + s.takenUnits)))
 	looks := Range{2, 4}
-	folds := Range{1 + math.Floor(plan.Rows.Low/200_000), 1 + math.Floor(plan.Rows.High/200_000)}
+	folds := Range{foldParts(plan.Rows.Low), foldParts(plan.Rows.High)}
 	reads := Range{items.Low * (looks.Low + folds.Low), items.High * (looks.High + folds.High)}
 	for _, c := range []Cost{
 		{What: "DynamoDB write units of cursors", Million: writeUnit, Number: exactly(s.objects * (createUnits + claimUnits)).plus(s.units).plus(s.more).plus(exactly(s.takenUnits))},
@@ -146,14 +146,23 @@ func (plan *Plan) sums() sums {
 }
 
 // time is how long it takes: start, the objects and the fold, one after the other. Lines are read by as many cores as there are, slots wait
-// side by side.
+// side by side. No object is in two slots at once and no part of the fold in two processes, and those of the embedded backend are all on
+// this machine.
 func (plan *Plan) time(p PlanParams, s sums) Range {
 	workers, slots := float64(p.Workers), float64(p.Slots)
-	cores := workers * min(slots, float64(plan.Cores))
-	reading := s.cpu.plus(plan.Rows.times(foldRow)).times(1 / cores)
+	cores := func(workers float64) float64 {
+		if p.AWS {
+			return workers * min(slots, float64(plan.Cores))
+		}
+		return min(workers*slots, float64(plan.Cores))
+	}
+	fold := func(rows float64) float64 { return rows * foldRow / cores(min(workers, foldParts(rows))) }
+	objects := max(s.objects, 1)
+	readers, waiters := min(cores(workers), objects), min(workers*slots, objects)
+	reading := s.cpu.times(1 / readers).plus(Range{fold(plan.Rows.Low), fold(plan.Rows.High)})
 	if !p.AWS {
 		// What is taken over is written by start alone, and nobody works on it.
-		r := reading.plus(exactly((s.objects*localObject + s.wait) / cores)).plus(Range{0, s.taken * localObject})
+		r := reading.plus(exactly((s.objects*localObject + s.wait) / readers)).plus(Range{0, s.taken * localObject})
 		return Range{r.Low * quicker, r.High * slower}
 	}
 	tags := tagCalls[p.Tags]
@@ -164,8 +173,11 @@ func (plan *Plan) time(p PlanParams, s sums) Range {
 	if tags.morePuts > 0 {
 		chain += 2 // PROCESSING
 	}
-	calls := s.objects*(chain/(workers*slots)+startChain) + s.taken*(startChain+lendChain)
-	waits := exactly(s.wait / (workers * slots)).plus(Range{calls * awsCall, calls * awsCallSlow})
+	calls := s.objects*(chain/waiters+startChain) + s.taken*(startChain+lendChain)
+	waits := exactly(s.wait / waiters).plus(Range{calls * awsCall, calls * awsCallSlow})
 	r := reading.plus(waits)
 	return Range{r.Low * quicker, r.High * slower}
 }
+
+// foldParts is into how many parts a fold of so many rows is cut.
+func foldParts(rows float64) float64 { return 1 + math.Floor(rows/rowsPerPart) }
