@@ -1,6 +1,10 @@
 package replay
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/seed-56345083/reprise/internal/ledger"
+)
 
 // TestPlanTime: more workers help where there is something for them, and a processor for it.
 func TestPlanTime(t *testing.T) {
@@ -31,5 +35,16 @@ func TestPlanTime(t *testing.T) {
 				t.Errorf("%+v with %d workers of %d slots, %+v with one of two", got, c.workers, c.slots, one)
 			}
 		})
+	}
+}
+
+// TestLoanBytes: what is sealed is copied as well, and takes its room.
+func TestLoanBytes(t *testing.T) {
+	t.Parallel()
+	var l loan
+	l.add(&ledger.Cursor{Partial: make([]byte, 10), Segments: []ledger.Segment{{Bytes: 100}, {Bytes: 1000}}})
+	l.add(&ledger.Cursor{Partial: make([]byte, 1)})
+	if l.bytes != 1111 {
+		t.Errorf("%v bytes, want 1111", l.bytes)
 	}
 }

@@ -316,3 +316,23 @@ func TestPlanWithoutMuch(t *testing.T) {
 		t.Errorf("a plan that was stopped: %v", err)
 	}
 }
+
+// TestPlanPartial: a partial is as large as a worker's, also where it has no row but only the number of its lines.
+func TestPlanPartial(t *testing.T) {
+	t.Parallel()
+	for name, where := range map[string]string{"rows": "", "no rows": `q == "c"`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			s.put("logs/dns/1", "a", "b", "a")
+			p := params("dns")
+			p.Protocols[0].Definition.Stats[0].Where = where
+			plan := planned(t, s.driver("planner", nil), replay.PlanParams{StartParams: p})
+			r, _ := s.replayedWith(p)
+			n := float64(len(s.cursor(r.ID, "logs/dns/1").Partial))
+			if got := plan.Sampled[0].Partial; n == 0 || got != (replay.Range{Low: n, High: n}) {
+				t.Errorf("a partial of %v bytes, the worker's has %v", got, n)
+			}
+		})
+	}
+}

@@ -22,6 +22,9 @@ func (l *loan) add(old *ledger.Cursor) {
 	rows := float64(old.Rows)
 	l.objects++
 	l.bytes += float64(len(old.Partial))
+	for _, sealed := range old.Segments {
+		l.bytes += float64(sealed.Bytes)
+	}
 	l.units += math.Ceil(float64(cursorBytes+len(old.Key)+len(old.Partial)) / 1024)
 	l.rows += rows
 	l.most = max(l.most, rows)

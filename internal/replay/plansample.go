@@ -198,7 +198,7 @@ func (s *sampler) seal(o *observation) error {
 func (s *sampler) encode() (int, error) {
 	partial := s.tally.Partial()
 	defer partial.Reset()
-	if partial.Len() == 0 {
+	if partial.Lines() == 0 {
 		return 0, nil
 	}
 	for hash := range partial.Hashes() {
