@@ -28,7 +28,8 @@ const (
 	// maxPayload in bytes: beyond it, a blob is refused before anything is made for it.
 	maxPayload = 1 << 30
 	// maxRatio is how much smaller than its payload a frame may be; a payload that would shrink more stays plain.
-	// With it no blob makes a reader set aside more than a multiple of what was really read.
+	// With it no blob makes a reader set aside more for unpacking than a multiple of what was really read. Its rows take what
+	// they took when it was made, which is more where long keys begin alike.
 	maxRatio = 1000
 	// minCompress is the payload in bytes below which compression does not pay.
 	minCompress = 64
