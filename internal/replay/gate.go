@@ -102,8 +102,8 @@ func (d *Driver) checkGate(ctx context.Context, g gate, r ledger.Replay, part le
 			return "", err
 		}
 		if !g.holds(serving, built) {
-			return fmt.Sprintf("the gate %q: %s %s would have %d rows, and has %d now; look at reprise diff, then finish --pass-gate or cancel",
-				g.text, part.Name, name, built, serving), nil
+			return fmt.Sprintf("the gate %q: %s %s would have %d rows, and has %d now; look at reprise diff %s, then reprise finish --pass-gate or cancel",
+				g.text, part.Name, name, built, serving, part.Name), nil
 		}
 	}
 	return "", nil

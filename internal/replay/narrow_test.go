@@ -226,7 +226,11 @@ func TestGate(t *testing.T) {
 				t.Errorf("serving %d", p.Serving)
 			}
 			_, err := d.Finish(ctx, r.ID, false, "")
-			wantError(t, err, replay.ErrHeld, c.gate, "dns queries", "--pass-gate")
+			wantError(t, err, replay.ErrHeld, c.gate, "dns queries", "reprise diff dns", "--pass-gate")
+			only := max(len(c.texts)-4, 0) // of a, b, c, d, e the texts are the first
+			if got := s.diff(d, []string{"queries"}, 0)[0]; got.A != 1 || got.B != 2 || got.RowsA != 4 || got.RowsB != int64(len(c.texts)) || got.OnlyB != int64(only) {
+				t.Errorf("diff at the gate: %s", told(got))
+			}
 			if _, err := d.PassGate(ctx, r.ID, "them"); err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 var ErrUnknown = errors.New("nothing to read")
 
 // Read returns the rows of one statistic: the base that the generation names, merged with the live parts. Generation 0
-// is the one that serves.
+// is the one that serves; one that is being built has its rows once they are folded.
 func (d *Driver) Read(ctx context.Context, protocol, statistic string, generation int64) (*stats.Partial, error) {
 	p, err := d.o.Ledger.Protocol(ctx, protocol)
 	if err != nil {
@@ -36,6 +36,9 @@ func (d *Driver) Read(ctx context.Context, protocol, statistic string, generatio
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading generation %d of %s: %w", generation, protocol, err)
+	}
+	if g, err = d.built(ctx, p, g); err != nil {
+		return nil, err
 	}
 	definition, err := stats.DecodeDefinition(g.Definition)
 	if err != nil {
@@ -58,18 +61,44 @@ func (d *Driver) Read(ctx context.Context, protocol, statistic string, generatio
 		if err != nil {
 			return nil, fmt.Errorf("reading generation %d of %s: %w", generation, protocol, err)
 		}
+		if p, err = d.o.Ledger.Protocol(ctx, protocol); err != nil {
+			return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
+		}
+		if now, err = d.built(ctx, p, now); err != nil {
+			return nil, err
+		}
 		if now.Base != g.Base {
 			g = now
 			continue
-		}
-		if p, err = d.o.Ledger.Protocol(ctx, protocol); err != nil {
-			return nil, fmt.Errorf("reading protocol %s: %w", protocol, err)
 		}
 		if !g.Side && !slices.Contains(p.Gens, generation) {
 			return nil, fmt.Errorf("%w: generation %d of %s was given up or replaced by later ones, its rows are removed", ErrUnknown, generation, protocol)
 		}
 		return rows, nil
 	}
+}
+
+// built returns a generation with the base by which it is to be read. Of one that nobody reads yet that is the fold of its
+// replay, as soon as all parts of it are in: so whoever decides about a gate sees what the gate has counted.
+func (d *Driver) built(ctx context.Context, p ledger.Protocol, g ledger.Generation) (ledger.Generation, error) {
+	if g.Number != p.Building || g.Number == p.Serving {
+		return g, nil
+	}
+	r, err := d.o.Ledger.Replay(ctx, p.Replay)
+	if err != nil {
+		return g, fmt.Errorf("reading replay %s, which builds generation %d of %s: %w", p.Replay, g.Number, g.Protocol, err)
+	}
+	if r.State != ledger.Folding || !r.Fold.Listed {
+		return g, nil
+	}
+	s, err := d.o.Ledger.Summarize(ctx, r.ID)
+	if err != nil {
+		return g, fmt.Errorf("counting the parts of fold %d of %s: %w", r.Fold.Number, r.ID, err)
+	}
+	if s.Parts[r.Fold.Number][ledger.Finished] == int64(len(r.Fold.Parts)) {
+		g.Base = r.Fold.Number
+	}
+	return g, nil
 }
 
 // rows merges the base that a generation names with the live parts.
