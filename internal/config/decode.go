@@ -44,7 +44,11 @@ func (d *decoder) syntax(text []byte) (body ast.Node, e *Error) {
 	f, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if bad, ok := errors.AsType[*yaml.SyntaxError](err); ok && bad.Token != nil {
-			return nil, d.src.faultAt(tokenPlace(bad.Token), "", "this is no YAML: %s", bad.Message)
+			what := bad.Message
+			if strings.Contains(what, "'\t'") {
+				what = "a tab; YAML is indented with spaces"
+			}
+			return nil, d.src.faultAt(tokenPlace(bad.Token), "", "this is no YAML: %s", what)
 		}
 		return nil, &Error{File: d.src.file, Text: "this is no YAML: " + err.Error()}
 	}

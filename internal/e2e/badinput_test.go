@@ -68,7 +68,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"worker: {}", "worker: {slots: many}", []string{"worker.slots: ", "whole number"}},
 		{"worker: {}", "worker: {visibility_timeout: 20s}", []string{"reserve", "visibility_timeout (20s)"}},
 		{"worker: {}", `worker: {drain: "25s}`, []string{"this is no YAML"}},
-		{"worker: {}", "\tworker: {}", []string{"this is no YAML"}},
+		{"worker: {}", "\tworker: {}", []string{"this is no YAML", "spaces"}},
 		{"worker: {}", "archive: {prefix: logs}", []string{"archive.prefix: ", `write "logs/"`}},
 		{"worker: {}", "archive: {layout: '{protokol}/{rest}'}", []string{"archive.layout: ", "protokol"}},
 		{"worker: {}", "backend: cloud", []string{"backend: ", `"cloud" is not known; use one of local, aws`}},

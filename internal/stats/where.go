@@ -66,7 +66,8 @@ func compileWhere(source string, slot func(field string) int) (*where, error) {
 	if err != nil {
 		var at *file.Error
 		if errors.As(err, &at) {
-			text := strings.NewReplacer(bytesName, bytesField, asValue, "", asText, "").Replace(at.Error())
+			text := strings.NewReplacer(bytesName, bytesField, asValue, "", asText, "",
+				`unexpected token Operator("=")`, `unexpected "="; == and != compare`).Replace(at.Error())
 			return nil, errors.New(text)
 		}
 		return nil, err

@@ -196,6 +196,7 @@ func TestWhereErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		"rcode !":           "(1:7)",
 		"rcode != ":         "unexpected token EOF",
+		"rcode = 0":         "== and != compare",
 		"uper(x) == 'A'":    "did you mean upper",
 		"ts > now()":        "the same lines must give the same rows",
 		"let y = 1; y == x": "let is not supported",
