@@ -67,7 +67,11 @@ func (e *environment) printCertificate(c *replay.Certificate) {
 			p.Lines.Rejected, p.Lines.Blank, p.Folded.Objects, p.Folded.Lines, p.Folded.Rows})
 	}
 	t.Render()
-	fmt.Fprintf(e.out, "objects: %d listed = %d finished + %d left out", c.Objects.Listed, c.Objects.Finished, c.Objects.LeftOut)
+	fate := "left out"
+	if c.Accepted == nil && c.Objects.LeftOut > 0 {
+		fate = "FAILED" // nobody has said yet that they may be left out
+	}
+	fmt.Fprintf(e.out, "objects: %d listed = %d finished + %d %s", c.Objects.Listed, c.Objects.Finished, c.Objects.LeftOut, fate)
 	if open := c.Objects.Listed - c.Objects.Finished - c.Objects.LeftOut; open > 0 {
 		fmt.Fprintf(e.out, " + %d open", open)
 	}
@@ -79,7 +83,7 @@ func (e *environment) printCertificate(c *replay.Certificate) {
 		fmt.Fprintf(e.out, "%d of the finished were taken over from an earlier replay\n", c.Objects.Reused)
 	}
 	for _, key := range c.Objects.Failed {
-		fmt.Fprintf(e.out, "left out: %s\n", key)
+		fmt.Fprintf(e.out, "%s: %s\n", fate, key)
 	}
 	for _, fault := range c.Faults {
 		fmt.Fprintf(e.out, "fault: %s\n", fault)

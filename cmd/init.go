@@ -46,7 +46,7 @@ func (c *initCommand) write(e *environment) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("writing %s: %w", c.File, err)
 	}
-	fmt.Fprintf(e.err, "%s is written. Set local.archive and the protocols, then: reprise config check, reprise start, reprise run --once\n", c.File)
+	fmt.Fprintf(e.err, "%s is written. Set local.archive and the protocols, then: reprise config check, reprise plan, reprise start, reprise run --once\n", c.File)
 	return nil
 }
 

@@ -62,8 +62,12 @@ func describe(s replay.Status) string {
 	if s.SecondsLeft != nil {
 		left = fmt.Sprintf(", %s left", (time.Duration(*s.SecondsLeft * float64(time.Second))).Round(time.Second))
 	}
-	return fmt.Sprintf("%s %3.0f %% %s  %d/%d objects, %d lines, %.0f lines/s%s", string(line), share*100, s.State,
-		s.Objects.Finished, s.Objects.Listed, s.Lines.Read, s.LinesPerSecond, left)
+	rate := ""
+	if s.LinesPerSecond > 0 { // 0 until two commits can be compared
+		rate = fmt.Sprintf(", %.0f lines/s", s.LinesPerSecond)
+	}
+	return fmt.Sprintf("%s %3.0f %% %s  %d/%d objects, %d lines%s%s", string(line), share*100, s.State,
+		s.Objects.Finished, s.Objects.Listed, s.Lines.Read, rate, left)
 }
 
 // showProgress draws the newest replay's progress on a terminal until stop is called.

@@ -24,9 +24,19 @@ func (c *redriveCommand) Run(e *environment) error {
 	if c.JSON {
 		return e.printJSON(redriven)
 	}
-	for _, r := range redriven {
-		fmt.Fprintf(e.out, "%s: %s (was: %s)\n", r.Key, r.Now, r.Error)
+	now, begin := "", "begins again" // of one object
+	if c.DryRun {
+		now, begin = "would be ", "would begin again; nothing is changed"
 	}
-	fmt.Fprintf(e.err, "%d FAILED objects found\n", len(redriven))
+	again := 0
+	for _, r := range redriven {
+		if !r.Again {
+			fmt.Fprintf(e.out, "%s: stays FAILED: %s (was: %s)\n", r.Key, r.Now, r.Error)
+			continue
+		}
+		again++
+		fmt.Fprintf(e.out, "%s: %s%s (was: %s)\n", r.Key, now, r.Now, r.Error)
+	}
+	fmt.Fprintf(e.err, "of the objects that are FAILED %d of %d %s\n", again, len(redriven), begin)
 	return nil
 }

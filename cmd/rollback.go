@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"go.uber.org/zap/zapcore"
 
@@ -44,7 +46,7 @@ func (c *protocols) change(e *environment, do func(*replay.Driver, context.Conte
 	}
 	t := e.newTable("protocol", "serving", "previous", "purging")
 	for _, p := range changed {
-		t.AppendRow([]any{p.Name, number(p.Serving), number(p.Previous), len(p.Purging)})
+		t.AppendRow([]any{p.Name, number(p.Serving), number(p.Previous), strings.Trim(fmt.Sprint(p.Purging), "[]")})
 	}
 	t.Render()
 	return nil

@@ -158,6 +158,8 @@ func TestRedrive(t *testing.T) {
 	if len(dry) != 1 || dry[0].Key != bad || dry[0].Error == "" || dry[0].Size != int64(len(mended)) || !dry[0].Again {
 		t.Errorf("dry run: %+v", dry)
 	}
+	s.call(call{"redrive --dry-run", exit(done), []string{bad + ": would be PENDING (was: "}, []string{"1 of 1 would begin again"}})
+	s.call(call{"certify", exit(check), []string{"+ 1 FAILED", "FAILED: " + bad}, []string{"do not close"}})
 	if st := s.status(); st.Objects.Failed != 1 || st.DeadLetters != 1 || st.Queue.Visible != 0 {
 		t.Errorf("after a dry run: %+v", st)
 	}
@@ -192,7 +194,7 @@ func TestRedrive(t *testing.T) {
 	s.call(call{"rollback shop nobody", exit(usage), nil, []string{"nobody"}})
 	s.call(call{"rollback shop", exit(done), []string{"shop", "serving"}, nil})
 	golden(t, s.must("stats", "shop", "orders", "--csv"), whole)
-	s.call(call{"purge shop", exit(done), []string{"shop", "purging"}, nil})
+	s.call(call{"purge shop", exit(done), []string{"shop", "purging", "1"}, nil})
 	s.call(call{"purge shop", exit(failed), nil, []string{"no generation before"}})
 	s.call(call{"rollback shop", exit(failed), nil, []string{"no generation before"}})
 	s.must("run", "--once")
