@@ -88,7 +88,7 @@ func (d *Driver) built(ctx context.Context, p ledger.Protocol, g ledger.Generati
 	if err != nil {
 		return g, fmt.Errorf("reading replay %s, which builds generation %d of %s: %w", p.Replay, g.Number, g.Protocol, err)
 	}
-	if r.State != ledger.Folding || !r.Fold.Listed {
+	if r.State != ledger.Folding || !r.Fold.Listed || r.Fold.Interim { // an interim fold is looked at before it is shown
 		return g, nil
 	}
 	s, err := d.o.Ledger.Summarize(ctx, r.ID)
