@@ -63,6 +63,13 @@ func (c *contested) serve(t *testing.T) string {
 	return server.URL
 }
 
+// seen is how many calls and tokens there were so far: the front may still be busy with an attempt that was given up.
+func (c *contested) seen() (calls, tokens int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls, len(c.tokens)
+}
+
 func refusalOf(code, more string) string {
 	return `{"__type":"com.amazonaws.dynamodb.v20120810#` + code + `","Message":"said the front"` + more + `}`
 }
@@ -114,7 +121,8 @@ func TestVerdicts(t *testing.T) {
 					t.Errorf("%v; is it %q?", err, one)
 				}
 			}
-			equal(t, "calls", front.calls, 1)
+			calls, _ := front.seen()
+			equal(t, "calls", calls, 1)
 		})
 	}
 }
@@ -131,7 +139,11 @@ func TestTokens(t *testing.T) {
 	for n := range list {
 		must(t, e.Count(t.Context(), entries.Count{Part: part(7, 0), Entries: counted(list[n : n+1])}))
 	}
-	equal(t, "calls and tokens", []int{front.calls, len(front.tokens)}, []int{4, 2})
+	calls, tokens := front.seen()
+	equal(t, "tokens", tokens, 2)
+	if calls < 4 { // more on a slow machine, where an attempt may be given up
+		t.Errorf("%d calls, want 4: one is made twice more", calls)
+	}
 }
 
 // TestMet: a write of one item that meets a transaction is made again, and given up in the end.
@@ -147,7 +159,8 @@ func TestMet(t *testing.T) {
 		b, err := e.ClaimBatch(t.Context(), "B1")
 		if want != nil {
 			wantErr(t, err, want)
-			equal(t, "calls", front.calls, 8)
+			calls, _ := front.seen()
+			equal(t, "calls", calls, 8)
 			continue
 		}
 		must(t, err)
