@@ -111,3 +111,22 @@ func TestCertifyPartials(t *testing.T) {
 		})
 	}
 }
+
+// TestCertifyChosen: lines that no statistic takes leave no row, and are counted all the same.
+func TestCertifyChosen(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.put("logs/dns/1", "b", "b")
+	s.put("logs/dns/2", "a", "b")
+	p := params("dns")
+	p.Protocols[0].Definition.Stats[0].Where = `q == "a"`
+	r, _ := s.replayedWith(p)
+	s.wantRows("dns", 0, map[string]int{"a": 1})
+	if c := s.cursor(r.ID, "logs/dns/1"); c.Rows != 0 || c.Counted != 2 {
+		t.Errorf("%d lines counted, %d rows, want 2 and none", c.Counted, c.Rows)
+	}
+	p.Reuse = r.ID
+	_, read := s.replayedWith(p)
+	wantKeys(t, "nothing changed", read)
+	s.wantRows("dns", 0, map[string]int{"a": 1})
+}
