@@ -71,7 +71,7 @@ func TestHandOn(t *testing.T) {
 					t.Fatalf("message %d was received %d times: the old one came back", n, m.Receives)
 				}
 				ids[m.ID] = true
-				w.handle(b.ctx, m)
+				b.handle(b.ctx, w, m)
 			}
 			if len(ids) != 15 {
 				t.Errorf("%d chunks, want 15", len(ids))

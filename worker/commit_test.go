@@ -166,7 +166,7 @@ func TestStaleReceipt(t *testing.T) {
 			return l.Commit(ctx, c)
 		}}
 	})
-	w.handle(b.ctx, m)
+	b.handle(b.ctx, w, m)
 	c := b.cursor("dns/a")
 	if commits != 0 || c.Line != 0 || c.State != ledger.Processing || c.Error != "" {
 		t.Errorf("%d commits, %s at line %d, error %q", commits, c.State, c.Line, c.Error)

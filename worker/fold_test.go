@@ -194,7 +194,7 @@ func TestFoldStopsAtOpenObjects(t *testing.T) {
 		}
 		b.pass(time.Minute)
 	}
-	w.handle(b.ctx, m)
+	b.handle(b.ctx, w, m)
 	b.drain(w)
 	if diff := cmp.Diff(recount(append(lines, late...)).rows, b.base(1)); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
@@ -332,7 +332,7 @@ func TestFoldAlone(t *testing.T) {
 	handled := make(chan struct{})
 	go func() {
 		defer close(handled)
-		w.handle(b.ctx, m)
+		b.handle(b.ctx, w, m)
 	}()
 	eventually(t, "the heartbeat of a part that waits", func() bool { return w.beats.count() == 1 })
 	<-w.folds // that fold is done
@@ -361,7 +361,7 @@ func TestFoldWaitEnds(t *testing.T) {
 		handled := make(chan struct{})
 		go func() {
 			defer close(handled)
-			w.handle(ctx, m)
+			b.handle(ctx, w, m)
 		}()
 		eventually(t, "the heartbeat of a part that waits", func() bool { return w.beats.count() == 1 })
 		end(c.cause)

@@ -199,9 +199,15 @@ func (b *bed) step(w *Worker) bool {
 	b.t.Helper()
 	m, ok := b.receive(w.o.Queue, w.o.Visibility)
 	if ok {
-		w.handle(b.ctx, m)
+		b.handle(b.ctx, w, m)
 	}
 	return ok
+}
+
+// handle does what a pool does with one message that is its last.
+func (b *bed) handle(ctx context.Context, w *Worker, m queue.Message) {
+	w.handle(ctx, m)
+	w.deleteDone(1)
 }
 
 func (b *bed) receive(q queue.Queue, visibility time.Duration) (queue.Message, bool) {

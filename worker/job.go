@@ -29,17 +29,17 @@ type job struct {
 	read    int64         // lines read for this message, committed or not
 	looked  time.Time     // when mayGoOn asked for the replay last
 	log     *zap.Logger
+	done    bool // the message waits to be deleted
 }
 
 // handle takes one message from its receive to its verdict.
 func (w *Worker) handle(work context.Context, m queue.Message) {
-	defer w.ended() // after it is no longer held
+	defer w.ended() // after it is no longer in work
 	w.busy.Add(1)
 	defer w.busy.Add(-1)
 	ctx, lose := context.WithCancelCause(work)
 	defer lose(nil)
 	w.beats.hold(m.Receipt, lose)
-	defer w.beats.drop(m.Receipt)
 
 	started := time.Now()
 	w.o.Metrics.Begun()
@@ -48,6 +48,11 @@ func (w *Worker) handle(work context.Context, m queue.Message) {
 	}
 	ctx, span := w.o.Tracer.Continue(ctx, m.Trace, "chunk")
 	j := &job{w: w, message: m, looked: started, log: w.o.Log}
+	defer func() {
+		if !j.done {
+			w.beats.drop(m.Receipt)
+		}
+	}()
 	err := j.safely(ctx)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // why the work was cut off, rather than what it met then

@@ -48,7 +48,7 @@ func TestUnknownField(t *testing.T) {
 	b.add("dns/a", text(lines))
 	m, _ := b.receive(b.queue, time.Minute)
 	m.Body = bytes.Replace(m.Body, []byte(`{`), []byte(`{"colour":"blue",`), 1)
-	b.worker().handle(b.ctx, m)
+	b.handle(b.ctx, b.worker(), m)
 	b.wantFinished("dns/a", lines)
 	b.wantIdle()
 }
@@ -61,7 +61,7 @@ func TestMessageLineIsAHint(t *testing.T) {
 	b.add("dns/a", text(lines))
 	m, _ := b.receive(b.queue, time.Minute)
 	m.Body = bytes.Replace(m.Body, []byte(`"line":0`), []byte(`"line":900`), 1)
-	b.worker().handle(b.ctx, m)
+	b.handle(b.ctx, b.worker(), m)
 	b.wantFinished("dns/a", lines)
 }
 
@@ -172,7 +172,7 @@ func TestDuplicates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.handle(b.ctx, m)
+		b.handle(b.ctx, w, m)
 		if c := b.cursor("dns/a"); c.Owner != "third" || c.Epoch != claimed.Epoch || c.NoProgress != claimed.NoProgress {
 			t.Fatalf("owner %q, epoch %d, attempts %d: the message did not wait", c.Owner, c.Epoch, c.NoProgress)
 		}
@@ -207,7 +207,7 @@ func TestReceives(t *testing.T) {
 			t.Fatal("the message is gone")
 		}
 		ids[m.ID] = max(ids[m.ID], m.Receives)
-		w.handle(b.ctx, m)
+		b.handle(b.ctx, w, m)
 		b.pass(time.Minute)
 	}
 	if len(ids) != 3 {

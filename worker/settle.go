@@ -14,18 +14,21 @@ import (
 // that leads to the right cursor. Poison is the other way round: a message that came back to a FAILED cursor would
 // be taken for a redrive.
 func (j *job) settle(ctx context.Context, v Verdict, reason error) error {
-	// From here on the message gets its last word; an extension that came later would undo it.
-	if v != Poison {
+	switch v {
+	case Retry, Wait, Released, Lost:
+		// From here on the message gets its last word; an extension that came later would undo it.
 		j.w.beats.drop(j.message.Receipt)
 	}
 	switch v {
 	case Done:
-		return j.deleteMessage(ctx)
+		j.deleteSoon()
+		return nil
 	case HandOn:
 		if err := j.send(ctx, j.w.o.Queue, "", 0); err != nil {
 			return err // the old message comes back and does as well
 		}
-		return j.deleteMessage(ctx)
+		j.deleteSoon()
+		return nil
 	case Retry:
 		return errors.Join(
 			j.settleCursor(ctx, ledger.Settle{State: ledger.Pending, Error: reason.Error()}),

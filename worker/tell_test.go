@@ -132,7 +132,7 @@ func TestTraceIsHandedOn(t *testing.T) {
 	w := b.worker(shortest)
 	m, _ := b.receive(b.queue, time.Minute)
 	m.Trace = trace
-	w.handle(b.ctx, m)
+	b.handle(b.ctx, w, m)
 	if m, ok := b.receive(b.queue, time.Minute); !ok || m.Trace != trace {
 		t.Errorf("handed on: %v, with the trace %q", ok, m.Trace)
 	}

@@ -19,22 +19,23 @@ const CopyAtReceives = 8
 
 // Worker is a pool of slots over one queue. Run it once.
 type Worker struct {
-	o        Options
-	programs programs
-	replays  replays
-	progress progress
-	beats    heartbeat
-	outage   outage
-	met      atomic.Bool // a message of a paused replay, since holdPaused looked last
-	looked   time.Time   // when it did; fetch's own
-	dry      *time.Timer // see watchDry
-	started  atomic.Bool
-	stopping atomic.Bool        // chunks end at their next look
-	over     context.Context    // ends with the drain: what is not written then is not written
-	end      context.CancelFunc // of over
-	free     chan struct{}      // one token a free slot, but for those that a receive may fill
-	busy     atomic.Int64       // messages in work
-	folds    chan struct{}      // has a token while a fold is in work, see aloneFolding
+	o         Options
+	programs  programs
+	replays   replays
+	progress  progress
+	beats     heartbeat
+	outage    outage
+	deletions deletions
+	met       atomic.Bool // a message of a paused replay, since holdPaused looked last
+	looked    time.Time   // when it did; fetch's own
+	dry       *time.Timer // see runDry
+	started   atomic.Bool
+	stopping  atomic.Bool        // chunks end at their next look
+	over      context.Context    // ends with the drain: what is not written then is not written
+	end       context.CancelFunc // of over
+	free      chan struct{}      // one token a free slot, but for those that a receive may fill
+	busy      atomic.Int64       // messages in work
+	folds     chan struct{}      // has a token while a fold is in work, see aloneFolding
 }
 
 var errStarted = errors.New("worker: a pool runs once")
@@ -45,7 +46,7 @@ func New(o Options) (*Worker, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, free: make(chan struct{}, o.Slots), folds: make(chan struct{}, 1)}
+	w := &Worker{o: o, free: make(chan struct{}, o.Slots), folds: make(chan struct{}, 1), dry: time.NewTimer(dryAfter)}
 	w.over, w.end = context.WithCancel(context.Background())
 	for range o.Slots {
 		w.free <- struct{}{}
@@ -75,7 +76,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { w.beats.run(work) })
 	background.Go(func() { w.progress.run(work) })
 
-	stopDry := w.watchDry()
+	untilDrained, drained := context.WithCancel(work)
+	defer drained()
+	var dry sync.WaitGroup
+	dry.Go(func() { w.runDry(untilDrained) })
 	var slots sync.WaitGroup
 	w.fetch(ctx, work, &slots)
 
@@ -84,8 +88,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	held := w.beats.count()
 	cutOff := time.AfterFunc(w.o.Drain/5*4, func() { giveUp(errStopped) })
 	expire := time.AfterFunc(w.o.Drain, w.end)
+	w.deleteDone(1)
 	slots.Wait()
-	stopDry()
+	drained()
+	dry.Wait()
 	cutOff.Stop()
 	last, cancel := w.lastWrites(ctx)
 	w.progress.flush(last)
