@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,10 +16,13 @@ import (
 // forgetful is a queue of nothing, which notes what is deleted.
 type forgetful struct {
 	queue.Queue
+	mu    sync.Mutex
 	calls []string
 }
 
 func (f *forgetful) Delete(_ context.Context, receipts []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls = append(f.calls, fmt.Sprint(receipts))
 	return nil
 }
@@ -28,9 +32,9 @@ func (f *forgetful) Delete(_ context.Context, receipts []string) error {
 func TestDry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		said := 0
+		var said atomic.Int64
 		q := &forgetful{}
-		w := &Worker{o: Options{Queue: q, Visibility: time.Minute, Writes: time.Minute, Dry: func() { said++ }}, dry: time.NewTimer(dryAfter), over: t.Context()}
+		w := &Worker{o: Options{Queue: q, Visibility: time.Minute, Writes: time.Minute, Dry: func() { said.Add(1) }}, dry: time.NewTimer(dryAfter), over: t.Context()}
 		w.beats.init(w.o)
 		ctx, stop := context.WithCancel(t.Context())
 		var dry sync.WaitGroup
@@ -39,7 +43,9 @@ func TestDry(t *testing.T) {
 			t.Helper()
 			<-time.After(after)
 			synctest.Wait()
-			if said != n || !slices.Equal(q.calls, calls) {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if said := int(said.Load()); said != n || !slices.Equal(q.calls, calls) {
 				t.Errorf("%s: said %d times, want %d; deleted %v, want %v", when, said, n, q.calls, calls)
 			}
 			q.calls = nil
