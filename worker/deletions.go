@@ -28,20 +28,29 @@ type deletion struct {
 // runDry when nothing is in work. Should the worker die before, the message comes back to a cursor that says what is done.
 func (j *job) deleteSoon() {
 	j.done = true
-	least := queue.MaxBatch
 	d := &j.w.deletions
 	d.mu.Lock()
 	d.waiting = append(d.waiting, deletion{j.message.Receipt, j.task.Replay, j.task.Key})
-	d.mu.Unlock()
-	if j.w.stopping.Load() { // looked at after the message is in the list: Run empties it after this is set
-		least = 1
+	var batch []deletion
+	if len(d.waiting) == queue.MaxBatch || j.w.stopping.Load() { // Run empties the list after this is set
+		batch, d.waiting = d.waiting, nil
 	}
-	j.w.deleteDone(least)
+	d.mu.Unlock()
+	j.w.deleteBatch(batch)
 }
 
-// deleteDone deletes what waits, where it is at least so much. An error of one entry is that message's own: it comes back.
-func (w *Worker) deleteDone(least int) {
-	batch := w.deletions.take(least)
+// deleteDone deletes what waits.
+func (w *Worker) deleteDone() {
+	d := &w.deletions
+	d.mu.Lock()
+	batch := d.waiting
+	d.waiting = nil
+	d.mu.Unlock()
+	w.deleteBatch(batch)
+}
+
+// deleteBatch makes one call. An error of one entry is that message's own: it comes back.
+func (w *Worker) deleteBatch(batch []deletion) {
 	if len(batch) == 0 {
 		return
 	}
@@ -64,18 +73,6 @@ func (w *Worker) deleteDone(least int) {
 	}
 }
 
-// take empties the list where it has at least so many.
-func (d *deletions) take(least int) []deletion {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.waiting) < least {
-		return nil
-	}
-	batch := d.waiting
-	d.waiting = nil
-	return batch
-}
-
 // dryAfter is how long no message is in work before the pool has run dry: from a queue that has any, another one would
 // have come by then, or comes soon after and does no harm.
 const dryAfter = time.Millisecond
@@ -92,12 +89,12 @@ func (w *Worker) runDry(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-late.C:
-			w.deleteDone(1)
+			w.deleteDone()
 		case <-w.dry.C:
 			if w.busy.Load() > 0 { // the end of that one begins it anew
 				continue
 			}
-			w.deleteDone(1)
+			w.deleteDone()
 			if w.o.Dry != nil {
 				w.o.Dry()
 			}

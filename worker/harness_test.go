@@ -207,7 +207,7 @@ func (b *bed) step(w *Worker) bool {
 // handle does what a pool does with one message that is its last.
 func (b *bed) handle(ctx context.Context, w *Worker, m queue.Message) {
 	w.handle(ctx, m)
-	w.deleteDone(1)
+	w.deleteDone()
 }
 
 func (b *bed) receive(q queue.Queue, visibility time.Duration) (queue.Message, bool) {

@@ -88,7 +88,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	held := w.beats.count()
 	cutOff := time.AfterFunc(w.o.Drain/5*4, func() { giveUp(errStopped) })
 	expire := time.AfterFunc(w.o.Drain, w.end)
-	w.deleteDone(1)
+	w.deleteDone()
 	slots.Wait()
 	drained()
 	dry.Wait()
