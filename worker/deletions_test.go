@@ -191,3 +191,26 @@ func TestDrainWithDeletions(t *testing.T) {
 		e.wantFinished(key, e.lines)
 	}
 }
+
+// TestNeverElevenAreDeletedTogether: SQS refuses more than ten in one call, however many slots end at once.
+func TestNeverElevenAreDeletedTogether(t *testing.T) {
+	t.Parallel()
+	const slots, each = 50, 20
+	b := newBed(t)
+	var q *deletingQueue
+	w := b.worker(func(o *Options) {
+		q = &deletingQueue{Queue: o.Queue, before: func(context.Context, []string) error { return queue.ErrStaleReceipt }}
+		o.Queue = q
+	})
+	var group sync.WaitGroup
+	for slot := range slots {
+		group.Go(func() {
+			for n := range each {
+				j := &job{w: w, message: queue.Message{Receipt: fmt.Sprint(slot, "-", n)}}
+				j.deleteSoon()
+			}
+		})
+	}
+	group.Wait()
+	q.wantCalls(t, slices.Repeat([]int{queue.MaxBatch}, slots*each/queue.MaxBatch)...)
+}

@@ -148,7 +148,7 @@ var callBounds = map[string]map[string]float64{
 	"work": {
 		// The replay is read about once a second; where that is slow, more of the reads after a tag are needed.
 		"dynamodb GetItem":    1.5,
-		"dynamodb UpdateItem": 2.2, "dynamodb PutItem": 0.1, "sqs DeleteMessageBatch": 1.1, "sqs SendMessageBatch": 0.1,
+		"dynamodb UpdateItem": 2.2, "dynamodb PutItem": 0.1, "sqs DeleteMessageBatch": 0.5, "sqs SendMessageBatch": 0.1,
 		"s3 GET object": 1.1, "s3 HEAD object": 0.1, "s3 GET object?tagging": 2.2, "s3 PUT object?tagging": 2.2,
 	},
 	"finish": {

@@ -32,7 +32,8 @@ const (
 	createUnits = 1.0 // write units of its cursor's PutItem
 	claimUnits  = 1.0 // and of the UpdateItem by which it is claimed
 	objectGets  = 1.0
-	sqsCalls    = 2.0 // a tenth of SendMessageBatch, ReceiveMessage, DeleteMessageBatch
+	fewestSQS   = 0.3 // a tenth of SendMessageBatch, ReceiveMessage and DeleteMessageBatch each
+	mostSQS     = 2.1 // a receive and a deletion of its own, as a pool with one slot makes them
 	getItems    = 0.15
 	listings    = 2.0 // of the whole archive: start looks whether there is something, then enqueues it
 )
@@ -99,7 +100,7 @@ func (plan *Plan) price(p PlanParams) {
 		{What: "S3 LIST", Million: s3Put, Number: exactly(math.Ceil(all/listedAtOne) * listings)},
 		{What: "S3 PUT of tags", Million: s3Put, Number: exactly(s.objects*tags.puts + s.taken*once.puts + h*tags.morePuts)},
 		{What: "S3 GET of tags", Million: s3Get, Number: exactly(s.objects*tags.gets + s.taken*once.gets + h*tags.moreGets)},
-		{What: "SQS requests", Million: sqsRequest, Number: Range{s.objects, s.objects*sqsCalls + 3*h}},
+		{What: "SQS requests", Million: sqsRequest, Number: Range{s.objects * fewestSQS, s.objects*mostSQS + 3*h}},
 	} {
 		c.Dollars = c.Number.times(c.Million / 1e6)
 		plan.Calls = append(plan.Calls, c)
