@@ -14,9 +14,8 @@ import (
 // that leads to the right cursor. Poison is the other way round: a message that came back to a FAILED cursor would
 // be taken for a redrive.
 func (j *job) settle(ctx context.Context, v Verdict, reason error) error {
-	switch v {
-	case Retry, Wait, Released, Lost:
-		// From here on the message gets its last word; an extension that came later would undo it.
+	// From here on the message gets its last word; an extension that came later would undo it. One that is done may wait for it.
+	if v != Poison && v != Done {
 		j.w.beats.drop(j.message.Receipt)
 	}
 	switch v {
@@ -27,8 +26,7 @@ func (j *job) settle(ctx context.Context, v Verdict, reason error) error {
 		if err := j.send(ctx, j.w.o.Queue, "", 0); err != nil {
 			return err // the old message comes back and does as well
 		}
-		j.deleteSoon()
-		return nil
+		return j.deleteMessage(ctx) // at once: while it is there, the object has two
 	case Retry:
 		return errors.Join(
 			j.settleCursor(ctx, ledger.Settle{State: ledger.Pending, Error: reason.Error()}),

@@ -79,7 +79,7 @@ func TestReadOnlyPlaces(t *testing.T) {
 	s.call(call{"run --once", exit(check), nil, []string{"1.log", "permission denied", "1 object FAILED: redrive after a fix"}})
 	s.call(call{"objects --state failed", exit(done), []string{"logs/shop/1.log", "permission denied"}, nil})
 	mode(0o644, "archive/logs/shop/1.log")
-	s.call(call{"redrive", exit(done), []string{"logs/shop/1.log"}, []string{"1 FAILED"}})
+	s.call(call{"redrive", exit(done), []string{"logs/shop/1.log"}, []string{"FAILED 1 of 1"}})
 	s.goesOn("reprise.yaml")
 }
 
