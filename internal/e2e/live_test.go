@@ -93,6 +93,7 @@ func TestOldWay(t *testing.T) {
 	s.start("--cutover", "immediate")
 	s.must("run", "--once")
 	live = s.daemon("live")
+	counts.ingest(s, 20) // those above were counted by run; without these the consumer may not have begun when it is stopped
 	s.until("everything to be counted", func() bool { return s.liveStatus().Unprocessed == 0 })
 	live.stop(terminate)
 	counts.compare(s)
