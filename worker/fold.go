@@ -91,6 +91,7 @@ type fold struct {
 	to      ledger.Part
 	sum     *stats.Partial
 	passes  int       // how often the partials are read, each time for a share of the part's rows
+	full    bool      // the rows of this pass have outgrown the memory
 	renewed time.Time // when the claim was made, or made longer
 }
 
@@ -125,8 +126,14 @@ func (f *fold) run(ctx context.Context) (ledger.Receipt, error) {
 // does not: the receipt says so, and nothing is promoted by it.
 func (f *fold) merge(ctx context.Context, pass int) (r ledger.Receipt, err error) {
 	f.sum = f.sum.Program().NewPartial() // not Reset: the memory that it keeps would count against the next pass
+	f.full = false
+	asked := 0
 	keep := func(hash uint64) bool {
-		return hash%uint64(f.part.Of) == uint64(f.part.Index) && hash/uint64(f.part.Of)%uint64(f.passes) == uint64(pass)
+		// One blob may hold far more rows than there is memory for, so mergeBlob alone would see it too late.
+		if asked++; asked%rowsPerPut == 0 {
+			f.full = f.full || f.outgrown()
+		}
+		return !f.full && hash%uint64(f.part.Of) == uint64(f.part.Index) && hash/uint64(f.part.Of)%uint64(f.passes) == uint64(pass)
 	}
 	cursors := f.w.o.Ledger.Scan(ctx, ledger.ScanParams{Replay: f.task.Replay, Protocol: f.part.Protocol, Partials: true})
 	for c, err := range cursors {
@@ -178,12 +185,16 @@ func (f *fold) mergeBlob(blob []byte, keep func(uint64) bool) error {
 	if err := f.sum.MergeBlob(blob, keep); err != nil {
 		return err
 	}
-	// The size has what it takes to decode a blob in it, which more passes do not make less: with few rows left they are
-	// not what is large, and halving them again would never end.
-	if f.sum.Size() > f.w.o.Memory && f.sum.Len() > fewRows {
+	if f.full || f.outgrown() {
 		return errTooManyRows
 	}
 	return nil
+}
+
+// outgrown reports whether the pass has too many rows. The size has what it takes to decode a blob in it, which more
+// passes do not make less: with few rows left they are not what is large, and halving them again would never end.
+func (f *fold) outgrown() bool {
+	return f.sum.Size() > f.w.o.Memory && f.sum.Len() > fewRows
 }
 
 // look ends the fold when the worker stops, and keeps the cursor ours while it goes on.
